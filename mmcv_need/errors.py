@@ -1,0 +1,43 @@
+"""Errors that a user can cause and can mend: one line each, no traceback at the command line.
+
+Every message says where (file, record or config line), what was given, what was expected, and how to fix it.
+"""
+from __future__ import annotations
+
+import difflib
+from typing import Iterable
+
+
+class UserError(ValueError):
+    """Something outside the program is wrong; a command line prints the message and exits with status 2."""
+
+
+class ConfigError(UserError):
+    """A config file, an option on the command line, or an argument that a config gives to a component."""
+
+
+class DataError(UserError):
+    """An annotation file, a picture, or a class list."""
+
+
+class CheckpointError(UserError):
+    """A file of weights that is missing, damaged, unreachable, or made for another model."""
+
+
+class DeviceError(UserError):
+    """A device that was asked for and cannot be used."""
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known name that `name` most likely meant, or '' if none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return close[0] if close else ''
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """A sentence to append to an error: ` Did you mean 'x'?`, or the whole list if nothing is close and it is short."""
+    known = sorted(known)
+    close = nearest(name, known, cutoff)
+    if close:
+        return f" Did you mean '{close}'?"
+    return f" Known: {', '.join(known)}." if 0 < len(known) <= 20 else ''
