@@ -1,0 +1,47 @@
+"""The wrapper of a model on one device."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional
+
+import torch
+from torch import nn
+
+from mmcv_need import device as devices
+from mmcv_need._functions import scatter
+
+Prepare = Callable[[Dict[str, Any]], Dict[str, Any]]
+
+
+def place(module: nn.Module, device: torch.device) -> nn.Module:
+    """Move a model to a device, in the memory layout that suits it; shapes and values stay as they are."""
+    return module.to(device, memory_format=devices.memory_format(device))
+
+
+class MMDataParallel(nn.Module):
+    """Moves each batch to the model's device, finishes it there, and calls the model.
+
+    Args:
+        module: the model; moved to `device`.
+        device: one device. Several cards are several processes: see distributed.py.
+        prepare: applied to the batch on the device, before the model (colour distortion, normalisation).
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None):
+        super().__init__()
+        self.module = place(module, device)
+        self.device = device
+        self.prepare = prepare
+
+    def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+        batch = scatter(batch, self.device)
+        return self.prepare(batch) if self.prepare else batch
+
+    def forward(self, **batch: Any) -> Any:
+        return self.module(**self.on_device(batch))
+
+    def train_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+        """Losses of one batch: dict(loss, log_vars, num_samples) of the model."""
+        batch = self.on_device(batch)
+        return self.module.summarize_losses(self.module(return_loss=True, **batch), num_samples=len(batch['img']))
+
+    val_step = train_step

@@ -1,0 +1,43 @@
+"""The wrapper of a model that trains in several processes, one device each."""
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmcv_need._functions import scatter
+from mmcv_need.data_parallel import Prepare, place
+
+
+class MMDistributedDataParallel(DistributedDataParallel):
+    """Plain DistributedDataParallel (gloo, nccl or hccl) with the training step that the runner calls.
+
+    Args:
+        module: the model; moved to `device`.
+        device: this process's device.
+        prepare: applied to the batch on the device, before the model.
+        find_unused_parameters: for models of which a step may use a part only.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None,
+                 find_unused_parameters: bool = False):
+        super().__init__(place(module, device), device_ids=None if device.type == 'cpu' else [device.index],
+                         broadcast_buffers=False, find_unused_parameters=find_unused_parameters,
+                         gradient_as_bucket_view=True)
+        self.on = device
+        self.prepare = prepare
+
+    def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+        batch = scatter(batch, self.on)
+        return self.prepare(batch) if self.prepare else batch
+
+    def train_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+        """Losses of this process's batch; backward averages gradients over the processes."""
+        batch = self.on_device(batch)
+        return self.module.summarize_losses(self(return_loss=True, **batch), num_samples=len(batch['img']))
+
+    def val_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+        batch = self.on_device(batch)
+        return self.module.summarize_losses(self.module(return_loss=True, **batch), num_samples=len(batch['img']))

@@ -1,0 +1,62 @@
+"""What a hook can look at, and when."""
+from __future__ import annotations
+
+from typing import Any
+
+from mmcv_need.registry import Registry
+
+HOOKS = Registry('HOOKS')
+
+
+class Hook:
+    """Override the moments that matter; the runner comes as the argument.
+
+    `before_train_epoch` and its sisters default to the general `before_epoch`, as in MMCV.
+    """
+
+    def before_run(self, runner: Any) -> None: ...
+    def after_run(self, runner: Any) -> None: ...
+    def before_epoch(self, runner: Any) -> None: ...
+    def after_epoch(self, runner: Any) -> None: ...
+    def before_iter(self, runner: Any) -> None: ...
+    def after_iter(self, runner: Any) -> None: ...
+
+    def before_train_epoch(self, runner: Any) -> None:
+        self.before_epoch(runner)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        self.after_epoch(runner)
+
+    def before_val_epoch(self, runner: Any) -> None:
+        self.before_epoch(runner)
+
+    def after_val_epoch(self, runner: Any) -> None:
+        self.after_epoch(runner)
+
+    def before_train_iter(self, runner: Any) -> None:
+        self.before_iter(runner)
+
+    def after_train_iter(self, runner: Any) -> None:
+        self.after_iter(runner)
+
+    def before_val_iter(self, runner: Any) -> None:
+        self.before_iter(runner)
+
+    def after_val_iter(self, runner: Any) -> None:
+        self.after_iter(runner)
+
+    @staticmethod
+    def every_n_epochs(runner: Any, n: int) -> bool:
+        return n > 0 and (runner.epoch + 1) % n == 0
+
+    @staticmethod
+    def every_n_iters(runner: Any, n: int) -> bool:
+        return n > 0 and (runner.iter + 1) % n == 0
+
+    @staticmethod
+    def every_n_inner_iters(runner: Any, n: int) -> bool:
+        return n > 0 and (runner.inner_iter + 1) % n == 0
+
+    @staticmethod
+    def end_of_epoch(runner: Any) -> bool:
+        return runner.inner_iter + 1 == len(runner.data_loader)

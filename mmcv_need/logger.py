@@ -1,0 +1,30 @@
+"""The run's logger: lines as MMDetection's users and their parsers know them, on the console and in a file."""
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Optional
+
+LINE = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
+
+
+def get_logger(name: str = 'mmdet', log_file: Optional[str] = None, level: str = 'INFO', rank: int = 0) -> logging.Logger:
+    """The logger `name`, writing to stdout and, on rank 0, to `log_file`.
+
+    Ranks other than 0 only report errors. Calling again replaces the handlers: a process has one run at a time.
+    """
+    logger = logging.getLogger(name)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    handlers = [logging.StreamHandler(sys.stdout)]
+    if log_file and rank == 0:
+        os.makedirs(os.path.dirname(os.path.abspath(log_file)), exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, encoding='utf-8'))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(LINE))
+        logger.addHandler(handler)
+    logger.setLevel(level.upper() if rank == 0 else 'ERROR')
+    logger.propagate = False
+    return logger

@@ -1,0 +1,54 @@
+"""Where named weights come from: `open-mmlab://vgg16_caffe`, an address, or a file."""
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict
+
+import torch
+
+from mmcv_need.dist_utils import barrier, get_dist_info
+from mmcv_need.errors import CheckpointError, did_you_mean
+
+# Names as MMDetection's configs write them. The address carries the first digits of the file's sha256.
+NAMED: Dict[str, str] = {
+    'open-mmlab://vgg16_caffe': 'https://download.openmmlab.com/pretrain/third_party/vgg16_caffe-292e1171.pth',
+    'torchvision://vgg16': 'https://download.pytorch.org/models/vgg16-397923af.pth',
+}
+
+
+def cache_folder() -> str:
+    """Where downloads are kept: torch's own cache, moved by TORCH_HOME."""
+    return os.path.join(torch.hub.get_dir(), 'checkpoints')
+
+
+def local_file(source: str) -> str:
+    """The file behind a name, an address or a path; downloaded once, by rank 0.
+
+    Raises:
+        CheckpointError: unknown name, no such file, or the address cannot be reached (with what to do instead).
+    """
+    if '://' not in source:
+        if not os.path.isfile(source):
+            raise CheckpointError(f'{source}: no such file of weights')
+        return source
+    address = NAMED.get(source.replace('openmmlab://', 'open-mmlab://'), source)
+    if not address.startswith(('https://', 'http://', 'file://')):
+        raise CheckpointError(f"'{source}' is no known name of weights.{did_you_mean(source, NAMED)}")
+    cached = os.path.join(cache_folder(), os.path.basename(address))
+    if not os.path.isfile(cached) and get_dist_info()[0] == 0:
+        _download(source, address, cached)
+    barrier()
+    return cached
+
+
+def _download(source: str, address: str, cached: str) -> None:
+    digits = re.search(r'-([0-9a-f]{8,})\.pth$', address)
+    os.makedirs(os.path.dirname(cached), exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(address, cached, hash_prefix=digits.group(1) if digits else None)
+    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong checksum is a RuntimeError
+        raise CheckpointError(
+            f"the weights '{source}' are not here and cannot be downloaded ({error}). Download {address} elsewhere and "
+            f'put it at {cached}; or give a file: --cfg-options model.backbone.init_cfg.checkpoint=/path/to/vgg16.pth; '
+            f'or train from scratch (much longer): --cfg-options model.backbone.init_cfg=None') from error

@@ -1,0 +1,186 @@
+"""One table of components, and `build`, which turns checked config data into objects, depth first.
+
+A component is a class (or function) registered under its own name; `type='SSDHead'` in a config is class SSDHead in the
+code, found by grep. A registry such as BACKBONES is the *kind* of a component: all kinds share one table, so a name means
+one thing everywhere. `build` makes the innermost dicts into objects first, so that constructors receive finished objects
+and plain values, never config dicts.
+
+    @DETECTORS.register_module(parts=dict(backbone=BACKBONES, neck=NECKS, train_cfg=SSDTrainCfg))
+    class SingleStageDetector: ...
+
+`parts` names the arguments that are themselves components: of a kind (the dict needs a `type`) or of a class (a dict
+without a `type`, whose keys are that class's arguments).
+"""
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Union
+
+from mmcv_need.errors import ConfigError, UserError, did_you_mean
+
+LAZY = object()  # a part that stays config data, to be built later by whoever owns it
+
+
+class Component(NamedTuple):
+    """An entry of the table. `factory`: building gives a callable that still waits for its first argument."""
+    make: Callable[..., Any]
+    registry: 'Registry'
+    parts: Mapping[str, Any]
+    factory: bool
+
+
+_TABLE: Dict[str, Component] = {}
+
+
+class Registry:
+    """A kind of component. `'SSDHead' in HEADS`, `HEADS.get('SSDHead')`, `@HEADS.register_module()`."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f'Registry({self.name})'
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __len__(self) -> int:
+        return len(self.module_dict)
+
+    @property
+    def module_dict(self) -> Dict[str, Callable[..., Any]]:
+        return {name: entry.make for name, entry in _TABLE.items() if entry.registry is self}
+
+    def get(self, name: str) -> Optional[Callable[..., Any]]:
+        entry = _TABLE.get(name)
+        return entry.make if entry is not None and entry.registry is self else None
+
+    def register_module(self, name: Optional[str] = None, force: bool = False, module: Optional[Callable] = None, *,
+                        parts: Optional[Mapping[str, Any]] = None, factory: bool = False) -> Callable:
+        """Register a class or function, as a decorator or by `module=`. A taken name is an error unless `force`."""
+        def register(make: Callable) -> Callable:
+            key = name or make.__name__
+            if key in _TABLE and _TABLE[key].make is not make and not force:
+                taken = _TABLE[key]
+                raise KeyError(f"'{key}' is already registered in {taken.registry.name} by {taken.make.__module__}; "
+                               f'choose another name, or force=True to replace it')
+            _TABLE[key] = Component(make, self, parts or {}, factory)
+            return make
+        return register if module is None else register(module)
+
+
+def build(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
+          **given: Any) -> Any:
+    """Make objects from a config, depth first.
+
+    Args:
+        config: a Config (errors then name file and line), a plain dict or list, or a finished object, which is returned.
+        kind: what the result must be: a Registry, or a class for a dict without `type`.
+        key: dotted path of the section to build; '' builds `config` itself.
+        without: keys of that section that are the caller's business, not the component's.
+        given: arguments that the program adds to the config's; the config may not set them as well.
+
+    Raises:
+        ConfigError: unknown type or argument, missing argument, wrong kind, or a value that a constructor refuses.
+    """
+    value = config
+    for part in filter(None, key.split('.')):
+        value = value[int(part)] if isinstance(value, (list, tuple)) else value[part]
+    if without:
+        value = {name: item for name, item in value.items() if name not in without}
+    return _Builder(config).build(value, key, kind, given)
+
+
+class _Builder:
+    """One walk over a config; knows where each value was written."""
+
+    def __init__(self, config: Any):
+        self._where = getattr(config, 'where', lambda key: '')
+
+    def fail(self, key: str, message: str) -> ConfigError:
+        return ConfigError(': '.join(part for part in (self._where(key), key, message) if part))
+
+    def build(self, value: Any, key: str, kind: Any, given: Optional[dict] = None) -> Any:
+        if kind is LAZY:
+            return value
+        if isinstance(value, dict):
+            if 'type' in value:
+                return self._component(value, key, kind, given or {})
+            if inspect.isclass(kind):
+                return self._call(kind, {}, value, key, given or {})
+            if isinstance(kind, Registry):
+                raise self.fail(key, f"a dict for {kind.name} needs a 'type', one of: {', '.join(sorted(kind.module_dict))}")
+            return {name: self.build(item, f'{key}.{name}'.lstrip('.'), None) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.build(item, f'{key}.{i}'.lstrip('.'), kind) for i, item in enumerate(value))
+        if isinstance(kind, Registry) and isinstance(value, (str, int, float)):
+            raise self.fail(key, f'expected dict(type=...) of {kind.name}, not {value!r}')
+        return value
+
+    def _component(self, value: Mapping, key: str, kind: Any, given: dict) -> Any:
+        entry = self._find(value['type'], key, kind)
+        arguments = {name: item for name, item in value.items() if name != 'type'}
+        return self._call(entry.make, entry.parts, arguments, key, given, entry.factory)
+
+    def _find(self, name: Any, key: str, kind: Any) -> Component:
+        type_key = f'{key}.type'.lstrip('.')
+        if inspect.isclass(name):  # API users may give the class itself
+            entry = _TABLE.get(name.__name__)
+            return entry if entry and entry.make is name else Component(name, kind, {}, False)
+        known = kind.module_dict if isinstance(kind, Registry) else _TABLE
+        entry = _TABLE.get(name)
+        if entry is None:
+            of_kind = f' of {kind.name}' if isinstance(kind, Registry) else ''
+            raise self.fail(type_key, f"no component{of_kind} is called '{name}'.{did_you_mean(str(name), known)}")
+        if isinstance(kind, Registry) and entry.registry is not kind:
+            raise self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; {kind.name} is expected here: "
+                                      f"{', '.join(sorted(known))}")
+        return entry
+
+    def _call(self, make: Callable, parts: Mapping[str, Any], arguments: Mapping[str, Any], key: str,
+              given: dict, factory: bool = False) -> Any:
+        parts = parts or getattr(make, 'config_parts', {})
+        self._check_arguments(make, arguments, given, key, factory)
+        built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()}
+        if factory:
+            return functools.partial(make, **built, **given)
+        try:
+            return make(**built, **given)
+        except UserError as error:
+            if isinstance(error, ConfigError) and key and not str(error).startswith(self._where(key) or key):
+                raise self.fail(key, f'{make.__name__}: {error}') from error
+            raise
+        except (ValueError, TypeError, KeyError) as error:
+            raise self.fail(key, f'{make.__name__} refused its arguments: {error}') from error
+
+    def _check_arguments(self, make: Callable, arguments: Mapping, given: dict, key: str, factory: bool) -> None:
+        accepted = _accepted_arguments(make, skip_first=factory)
+        if accepted is None:
+            return
+        for name in arguments:
+            if name not in accepted or name in given:
+                free = [other for other in accepted if other not in given]
+                raise self.fail(f'{key}.{name}'.lstrip('.'), f'{make.__name__} ({make.__module__}) has no such argument.'
+                                                             f'{did_you_mean(name, free)}')
+        missing = [name for name, p in accepted.items() if p.default is p.empty and name not in arguments and name not in given]
+        if missing and not factory:
+            raise self.fail(key, f"{make.__name__} ({make.__module__}) needs the argument{'s' * (len(missing) > 1)} "
+                                 f"{', '.join(missing)}")
+
+
+def _accepted_arguments(make: Callable, skip_first: bool) -> Optional[Dict[str, inspect.Parameter]]:
+    """Arguments that a component takes by name; those of a parent class too where it passes `**kwargs` on.
+
+    None if there is no telling: a function with `**kwargs`, or a class whose parents end in `**kwargs` as well.
+    """
+    accepted: Dict[str, inspect.Parameter] = {}
+    constructors = [cls for cls in make.__mro__ if '__init__' in vars(cls)] if inspect.isclass(make) else [make]
+    for constructor in constructors:
+        parameters = list(inspect.signature(constructor).parameters.values())[1 if skip_first else 0:]
+        for p in parameters:
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+                accepted.setdefault(p.name, p)
+        if constructor is object or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return accepted
+    return None
