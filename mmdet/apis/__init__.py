@@ -1,0 +1,6 @@
+"""Wiring: what scripts and tools call."""
+from mmdet.apis.inference import inference_detector, init_detector
+from mmdet.apis.test import test_detector
+from mmdet.apis.train import train_detector
+
+__all__ = ['inference_detector', 'init_detector', 'test_detector', 'train_detector']

@@ -1,0 +1,68 @@
+"""What the command lines share: options, reading the config, and one line for an error instead of a traceback."""
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import warnings
+from typing import Any, Callable, Optional, Sequence
+
+from mmcv_need import device as devices
+from mmcv_need.config import Config, DictAction
+from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, init_dist, local_rank
+from mmcv_need.errors import ConfigError, UserError
+from mmdet.apis.data_root import replace_data_root
+from mmdet.apis.dialects import canonical
+from mmdet.apis.settings import check_top_level
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--device', default='auto', help='auto (npu, then cuda, then cpu), npu, cuda, cpu, or one with a card: npu:1')
+    parser.add_argument('--data-root', metavar='DIR', help="folder to use wherever the config uses its data_root")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='change the config, e.g. data.samples_per_gpu=4 data.train.times=1')
+    parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='old name of --cfg-options')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes of this run')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """The config of a command line, with its changes, in canonical form and checked at the top level."""
+    if args.options and args.cfg_options:
+        raise ConfigError('--options and --cfg-options cannot be used together; --options is the old name, use --cfg-options')
+    cfg = Config.fromfile(args.config)
+    check_top_level(cfg)
+    if args.data_root:
+        replace_data_root(cfg, args.data_root)
+    cfg.merge_from_dict(args.cfg_options or args.options)
+    check_top_level(cfg)
+    return canonical(cfg)
+
+
+def start_device(args: argparse.Namespace, cfg: Config) -> Any:
+    """The device of this process; in a run of several, the process group too."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    device = devices.select(args.device, index=local_rank(args.launcher))
+    if args.launcher != 'none':
+        init_dist(args.launcher, devices.backend(device))
+    devices.set_deterministic(bool(cfg.get('cudnn_benchmark')), bool(cfg.get('deterministic')))
+    return device
+
+
+def choose_seed(given: Optional[int], device: Any) -> int:
+    """The seed of a run, the same on every rank; drawn if none is given."""
+    return broadcast_int(random.SystemRandom().randrange(2**31) if given is None else given, device)
+
+
+def run(main: Callable[[Sequence[str]], Any]) -> None:
+    """Call a command line's `main`: what the user can mend is one line on stderr and status 2, an interrupt status 130."""
+    warnings.showwarning = lambda message, *_, **__: print(f'warning: {message}', file=sys.stderr)
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)

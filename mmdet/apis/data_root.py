@@ -1,0 +1,60 @@
+"""Where a config's data are: move them, and see that they are there before anything slow."""
+from __future__ import annotations
+
+import os
+from typing import Any, Iterator, Mapping
+
+from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError, DataError
+from mmdet.datasets.coco_reader import WHERE_COCO_GOES
+
+
+def replace_data_root(cfg: Config, root: str) -> None:
+    """`--data-root`: put `root` wherever the config used its `data_root`.
+
+    Raises:
+        ConfigError: the config has none.
+    """
+    old = cfg.get('data_root')
+    if not old:
+        raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
+    new = os.path.join(root, '')
+    cfg['data_root'] = new
+    for holder, key, value in _strings(cfg['data']):
+        if value.startswith(old):
+            holder[key] = new + value[len(old):]
+        elif os.path.join(value, '') == os.path.join(old, ''):
+            holder[key] = new
+
+
+def _strings(node: Any) -> Iterator[Any]:
+    """(holder, key, value) of every string below a node that can be changed."""
+    for key, value in list(node.items()) if isinstance(node, dict) else list(enumerate(node)):
+        if isinstance(value, str) and not isinstance(node, tuple):
+            yield node, key, value
+        elif isinstance(value, (dict, list)):
+            yield from _strings(value)
+
+
+def check_annotation_files(cfg: Config, *sections: str) -> None:
+    """The annotation files of `data.train`, `data.val`, ... exist.
+
+    Raises:
+        DataError: one does not, with where to put the data.
+    """
+    for section in sections:
+        for dataset in _datasets(cfg['data'].get(section) or {}):
+            path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
+            if not os.path.isfile(path):
+                place = cfg.where(f'data.{section}')
+                raise DataError(f'{place}: data.{section}: no annotation file at {path}. {WHERE_COCO_GOES}')
+
+
+def _datasets(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The datasets with an annotation file in a section, inside wrappers too."""
+    if isinstance(node.get('ann_file'), str):
+        yield node
+    for value in node.values():
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(item, dict):
+                yield from _datasets(item)

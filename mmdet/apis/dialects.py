@@ -1,0 +1,92 @@
+"""One spelling of a config: what MMDetection's versions wrote in different places is brought to one place.
+
+Everything after this knows that one form (MMDetection 2.28's) only.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError
+from mmcv_need.hooks import HOOKS
+
+# Extra layers of SSDVGG before MMDetection 2.14, which had them in the backbone, by input size: strides, paddings, last kernel.
+OLD_EXTRA_LAYERS = {300: ((2, 2, 1, 1), (1, 1, 0, 0), 3), 512: ((2, 2, 2, 2, 1), (1, 1, 1, 1, 1), 4)}
+
+
+def canonical(cfg: Config) -> Config:
+    """Bring a config to one form, in place.
+
+    Raises:
+        ConfigError: one thing said twice, in two spellings.
+    """
+    for name in ('train_cfg', 'test_cfg'):
+        _move(cfg, name, f'model.{name}')
+    _move(cfg, 'total_epochs', 'runner.max_epochs')
+    if 'runner' in cfg:
+        cfg.runner.setdefault('type', 'EpochBasedRunner')
+    _move(cfg, 'data.imgs_per_gpu', 'data.samples_per_gpu')
+    for section in ('val', 'test'):  # before MMDetection 2.24 the loader's batch stood in the dataset's dict
+        _move(cfg, f'data.{section}.samples_per_gpu', f'data.{section}_dataloader.samples_per_gpu')
+    if 'model' in cfg:
+        _pretrained(cfg)
+        _neck(cfg)
+    if 'policy' in (cfg.get('lr_config') or {}):
+        policy = cfg.lr_config.pop('policy')
+        name = f'{policy[:1].upper()}{policy[1:]}LrUpdaterHook'
+        if name not in HOOKS:
+            known = ', '.join(hook[:-len('LrUpdaterHook')].lower() for hook in HOOKS.module_dict if hook.endswith('LrUpdaterHook'))
+            raise ConfigError(f"{cfg.where('lr_config')}: lr_config.policy: no policy is called '{policy}'. Known: {known}.")
+        cfg.lr_config['type'] = name
+    return cfg
+
+
+def _move(cfg: Config, old: str, new: str) -> None:
+    """Say under the key `new` what the config says under `old`; to say it under both is an error."""
+    given, taken = _lookup(cfg, old), _lookup(cfg, new)
+    if given is _ABSENT:
+        return
+    if given is not None and taken is not None and taken is not _ABSENT:
+        raise ConfigError(f'{cfg.where(old)}: {old} and {new} ({cfg.where(new)}) say the same thing twice. Keep {new}')
+    if taken is _ABSENT or taken is None:
+        cfg.move(old, new)
+    else:
+        section, _, name = old.rpartition('.')
+        (_lookup(cfg, section) if section else cfg).pop(name)
+
+
+def _pretrained(cfg: Config) -> None:
+    """`model.pretrained` was the backbone's `init_cfg` before MMDetection 2.12."""
+    if 'pretrained' not in cfg.model:
+        return
+    name = cfg.model.pretrained
+    cfg.move('model.pretrained', 'model.backbone.init_cfg')
+    cfg.model.backbone['init_cfg'] = None if name is None else dict(type='Pretrained', checkpoint=name)
+
+
+def _neck(cfg: Config) -> None:
+    """The neck of configs from before MMDetection 2.14, which had its layers in the backbone."""
+    backbone, head = cfg.model.get('backbone') or {}, cfg.model.get('bbox_head') or {}
+    if cfg.model.get('neck') is not None or backbone.get('type') != 'SSDVGG' or 'input_size' not in backbone:
+        return
+    if backbone['input_size'] not in OLD_EXTRA_LAYERS:
+        raise ConfigError(f"{cfg.where('model.backbone.input_size')}: model.backbone.input_size {backbone['input_size']}: "
+                          f'expected 300 or 512; other sizes need model.neck=dict(type=SSDNeck, ...)')
+    strides, paddings, last_kernel = OLD_EXTRA_LAYERS[backbone['input_size']]
+    channels = tuple(head.get('in_channels', ()))
+    cfg.model['neck'] = dict(type='SSDNeck', in_channels=channels[:2], out_channels=channels, level_strides=strides,
+                             level_paddings=paddings, l2_norm_scale=backbone.pop('l2_norm_scale', 20),
+                             last_kernel_size=last_kernel)
+
+
+_ABSENT = object()
+
+
+def _lookup(cfg: Config, key: str) -> Any:
+    """The value under a dotted key, or _ABSENT."""
+    value: Any = cfg
+    for part in key.split('.'):
+        if not isinstance(value, (dict, Config)) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return value

@@ -1,0 +1,91 @@
+"""Detect in single pictures."""
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence, Union
+
+import numpy as np
+import torch
+
+from mmcv_need import device as devices
+from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
+from mmcv_need.config import Config
+from mmcv_need.data_parallel import MMDataParallel
+from mmcv_need.errors import ConfigError
+from mmcv_need.registry import build
+from mmdet.apis.dialects import canonical
+from mmdet.apis.test import finish_batch
+from mmdet.datasets import PIPELINES
+from mmdet.datasets.coco_classes import COCO_CLASSES
+from mmdet.datasets.loader.collate import collate
+from mmdet.datasets.pipelines import Compose, Sample
+from mmdet.models import DETECTORS
+
+Picture = Union[str, np.ndarray]
+
+
+class Detector:
+    """A detector ready for `inference_detector`.
+
+    Attributes:
+        model: the wrapped network, in evaluation mode.
+        cfg: its config.
+        CLASSES: names of its labels.
+    """
+
+    def __init__(self, model: MMDataParallel, cfg: Config, classes: Sequence[str]):
+        self.model = model.eval()
+        self.cfg = cfg
+        self.CLASSES = tuple(classes)
+        self.pipeline = Compose(build(cfg, PIPELINES, key='data.test.pipeline'))
+
+
+def init_detector(config: Union[str, Config], checkpoint: Optional[str] = None, device: str = 'auto',
+                  cfg_options: Optional[dict] = None) -> Detector:
+    """A detector from a config and a checkpoint.
+
+    Args:
+        config: path, or a Config.
+        checkpoint: weights; None leaves the network untrained.
+        device: 'auto', 'npu', 'cuda', 'cpu', or one of them with a card, such as 'npu:1'.
+        cfg_options: changes to the config by dotted name.
+    """
+    cfg = Config.fromfile(config) if isinstance(config, str) else config
+    cfg.merge_from_dict(cfg_options or {})
+    cfg = canonical(cfg)
+    cfg.model.backbone['init_cfg'] = None  # the checkpoint has all weights
+    target = devices.select(device)
+    network = build(cfg, DETECTORS, key='model')
+    classes: Sequence[str] = COCO_CLASSES
+    if checkpoint is not None:
+        content = read_checkpoint(checkpoint)
+        load_weights(network, state_dict_of(content), checkpoint, strict=True)
+        classes = content.get('meta', {}).get('CLASSES') or classes
+    return Detector(MMDataParallel(network, target, finish_batch), cfg, classes)
+
+
+def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture]]) -> Any:
+    """Detections in one picture or several, as MMDetection gives them.
+
+    Args:
+        detector: from `init_detector`.
+        imgs: a path or an array (h, w, 3) uint8 B, G, R; or a list of them, which makes one batch.
+
+    Returns:
+        For each picture a list with an array (n, 5) for each class: x1, y1, x2, y2 in pixels, and score. Not in a list if
+        `imgs` is not.
+    """
+    single = isinstance(imgs, (str, np.ndarray))
+    pictures: List[Picture] = [imgs] if single else list(imgs)
+    if not pictures:
+        raise ConfigError('inference_detector needs at least one picture')
+    batch = detector.model.on_device(collate([detector.pipeline(_sample(picture)) for picture in pictures]))
+    with torch.no_grad():
+        found = detector.model.module(return_loss=False, rescale=True, img=batch['img'], img_metas=batch['img_metas'])
+    results = [picture.by_class(len(detector.CLASSES)) for picture in found]
+    return results[0] if single else results
+
+
+def _sample(picture: Picture) -> Sample:
+    if isinstance(picture, str):
+        return Sample(img_info={'filename': picture})
+    return Sample(img_info={'filename': 'array', 'array': picture})

@@ -1,0 +1,114 @@
+"""The sections of a config, as checked objects; and what stands at the top level of one."""
+from __future__ import annotations
+
+import warnings
+from typing import Any, Mapping, Optional, Sequence, Tuple
+
+from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError, nearest
+from mmcv_need.registry import LAZY
+
+# Top-level keys that training or testing reads.
+KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config', 'log_config',
+        'custom_hooks', 'dist_params', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed', 'device', 'gpu_ids',
+        'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'opencv_num_threads', 'mp_start_method',
+        'train_cfg', 'test_cfg', 'total_epochs')
+# Keys with a meaning in MMDetection that must not be passed over in silence.
+UNSUPPORTED = ('fp16', 'momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
+# Variables that MMDetection's own config files define and nothing reads.
+VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline', 'mp_start_method')
+
+
+class LoaderSettings:
+    """`data.val_dataloader` and its sisters: what one loader does otherwise than the others."""
+
+    def __init__(self, samples_per_gpu: Optional[int] = None, workers_per_gpu: Optional[int] = None):
+        self.samples_per_gpu, self.workers_per_gpu = samples_per_gpu, workers_per_gpu
+
+
+class DataSettings:
+    """`data`: how batches are made of the datasets `train`, `val` and `test`, which are built when they are needed."""
+    config_parts = {'train': LAZY, 'val': LAZY, 'test': LAZY, 'train_dataloader': LoaderSettings,
+                    'val_dataloader': LoaderSettings, 'test_dataloader': LoaderSettings}
+
+    def __init__(self, train: Any = None, val: Any = None, test: Any = None, samples_per_gpu: int = 1, workers_per_gpu: int = 2,
+                 train_dataloader: Optional[LoaderSettings] = None, val_dataloader: Optional[LoaderSettings] = None,
+                 test_dataloader: Optional[LoaderSettings] = None):
+        self.train, self.val, self.test = train, val, test
+        self.samples_per_gpu = samples_per_gpu
+        self.workers_per_gpu = workers_per_gpu
+        self._own = {'train': train_dataloader, 'val': val_dataloader, 'test': test_dataloader}
+        for section in self._own:
+            samples, workers = self.for_section(section)
+            if samples < 1 or workers < 0:
+                raise ConfigError(f'expected samples_per_gpu >= 1 and workers_per_gpu >= 0, not {samples} and {workers}')
+
+    def for_section(self, section: str) -> Tuple[int, int]:
+        """Pictures a batch and worker processes of the loader for 'train', 'val' or 'test'."""
+        own = self._own[section] or LoaderSettings()
+        return (self.samples_per_gpu if own.samples_per_gpu is None else own.samples_per_gpu,
+                self.workers_per_gpu if own.workers_per_gpu is None else own.workers_per_gpu)
+
+
+class EvaluationSettings:
+    """`evaluation`: when to evaluate while training, and what for."""
+
+    def __init__(self, interval: int = 1, start: Optional[int] = None, metric: Any = 'bbox', classwise: bool = False):
+        if interval < 1:
+            raise ConfigError(f'interval must be at least 1, not {interval}')
+        self.when = {'interval': interval, 'start': start}
+        self.metrics = {'metric': metric, 'classwise': classwise}
+
+
+class OptimizerSettings:
+    """`optimizer_config`: what happens between the gradients and the step."""
+    config_parts = {'grad_clip': LAZY}
+
+    def __init__(self, grad_clip: Optional[Mapping[str, float]] = None):
+        self.grad_clip = None if grad_clip is None else dict(grad_clip)
+
+
+class LogSettings:
+    """`log_config`: iterations between log lines, and the hooks that write them."""
+    config_parts = {'hooks': LAZY}
+
+    def __init__(self, interval: int = 50, hooks: Sequence[Mapping[str, Any]] = ({'type': 'TextLoggerHook'},)):
+        self.interval = interval
+        self.hooks = hooks
+
+
+def check_top_level(cfg: Config) -> None:
+    """Every top-level key is read by something, or the user hears of it.
+
+    Raises:
+        ConfigError: a key that is nearly one that is read, or one that means something that is not supported.
+    """
+    for key in cfg.keys():
+        if key in UNSUPPORTED and cfg[key] is not None:
+            raise ConfigError(f'{cfg.where(key)}: {key}: not supported. Remove it, or set it to None')
+        if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:
+            continue
+        close = nearest(key, KEYS, cutoff=0.75)
+        if close:
+            raise ConfigError(f"{cfg.where(key)}: {key}: nothing reads this key. Did you mean '{close}'?")
+        warnings.warn(f'{cfg.where(key)}: {key}: nothing reads this key', UserWarning, stacklevel=2)
+
+
+def require(cfg: Config, *keys: str) -> None:
+    """The config has these sections.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        raise ConfigError(f"{cfg.filename or 'the config'}: has no {', '.join(missing)}; is this the config of a detector?")
+
+
+def workflow_of(cfg: Config) -> Sequence[Tuple[str, int]]:
+    """`workflow`, of which only training is supported."""
+    workflow = [tuple(step) for step in cfg.get('workflow', [('train', 1)])]
+    if workflow != [('train', 1)]:
+        raise ConfigError(f"{cfg.where('workflow')}: workflow {workflow}: only [('train', 1)] is supported; "
+                          f'evaluation during training is set by `evaluation`')
+    return workflow

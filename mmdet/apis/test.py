@@ -1,0 +1,72 @@
+"""Detect in whole datasets."""
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, Iterable, Iterator, List, Sequence
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mmcv_need.dist_utils import gather_rows, get_dist_info
+from mmdet.core.image.pixels import finish_pixels
+from mmdet.core.post_processing.detections import Detections
+
+
+def finish_batch(batch: Dict[str, Any]) -> Dict[str, Any]:
+    """What the wrapper does to a batch on the device: distort colours and normalise, all pictures at once."""
+    batch = dict(batch)
+    batch['img'] = finish_pixels(batch['img'], batch.pop('pixel_ops'))
+    return batch
+
+
+def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[Detections]:
+    """Detections in every picture of a dataset, in its order, in pixels of the original pictures.
+
+    In several processes each detects in its share of the pictures, and all get the whole list.
+
+    Args:
+        model: a wrapper (mmcv_need/data_parallel.py, distributed.py); left in evaluation mode.
+        loader: over the dataset (datasets/loader/data_loader.py, eval_loader).
+        show_progress: whether rank 0 draws a bar, on a terminal.
+    """
+    model.eval()
+    module = model.module
+    shard: List[Detections] = []
+    rank, world_size = get_dist_info()
+    with torch.no_grad():
+        for batch in progress(loader, 'evaluating', show_progress and rank == 0):
+            shard += module(return_loss=False, rescale=True, **_for_detection(model.on_device(batch)))
+    if world_size == 1:
+        return shard
+    return _merge(gather_rows(_to_rows(shard, rank, world_size), next(module.parameters()).device), len(loader.dataset))
+
+
+def _for_detection(batch: Dict[str, Any]) -> Dict[str, Any]:
+    return {'img': batch['img'], 'img_metas': batch['img_metas']}
+
+
+def _to_rows(shard: Sequence[Detections], rank: int, world_size: int) -> np.ndarray:
+    """(n, 7) float64 picture, x1, y1, x2, y2, score, label of this rank's pictures rank, rank + world_size, ..."""
+    parts = [np.column_stack([np.full(len(found.scores), rank + i * world_size), found.bboxes, found.scores, found.labels])
+             for i, found in enumerate(shard)]
+    return np.concatenate([np.zeros((0, 7)), *parts]).astype(np.float64)
+
+
+def _merge(gathered: Sequence[np.ndarray], num_pictures: int) -> List[Detections]:
+    """Inverse of `_to_rows` over all ranks."""
+    rows = np.concatenate(gathered)
+    rows = rows[np.argsort(rows[:, 0], kind='stable')]
+    parts = np.split(rows, np.searchsorted(rows[:, 0], np.arange(1, num_pictures)))
+    return [Detections(part[:, 1:5].astype(np.float32), part[:, 5].astype(np.float32), part[:, 6].astype(np.int64))
+            for part in parts]
+
+
+def progress(batches: Iterable[Any], title: str, show: bool) -> Iterator[Any]:
+    """The batches, with a bar on the console while they go by; without one where the output is not a terminal."""
+    if not (show and sys.stdout.isatty()):
+        yield from batches
+        return
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True) as bar:
+        yield from bar.track(batches, total=len(batches), description=title)

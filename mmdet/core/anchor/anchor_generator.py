@@ -1,0 +1,146 @@
+"""SSD's default boxes.
+
+Source: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, sec. 2.2; sizes as in the authors' Caffe scripts,
+with MMDetection's rounding and order.
+
+Sizes:  L levels,  H W of a level's feature map,  K base boxes a cell,  A boxes of all levels (8732 for SSD300).
+"""
+from __future__ import annotations
+
+import math
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from mmcv_need.errors import ConfigError
+from mmdet.core.anchor.builder import ANCHOR_GENERATORS
+
+# Smallest boxes in percent of the input, (min, max), by (input size, first ratio of the range in percent): Caffe's scripts.
+FIRST_LEVEL_PERCENT = {(300, 15): (7, 15), (300, 20): (10, 20), (512, 10): (4, 10), (512, 15): (7, 15)}
+
+
+class Anchors(NamedTuple):
+    """Default boxes, and their sides listed once.
+
+    Boxes of one row or column of a feature map share their vertical or horizontal extent, so a few hundred extents make
+    up all boxes. Overlaps are computed on extents and combined: see bbox/iou.py.
+
+    Fields:
+        boxes: (A, 4) x1, y1, x2, y2 in pixels of the input; levels, then rows, columns, base boxes.
+        x_extents, y_extents: (X, 2), (Y, 2) distinct (from, to) of the boxes.
+        x_index, y_index: (A,) int64, box to extent.
+        num_level: (L,) boxes of each level.
+    """
+    boxes: Tensor
+    x_extents: Tensor
+    y_extents: Tensor
+    x_index: Tensor
+    y_index: Tensor
+    num_level: Tuple[int, ...]
+
+    @classmethod
+    def from_boxes(cls, boxes: Tensor, num_level: Sequence[int]) -> 'Anchors':
+        x_extents, x_index = torch.unique(boxes[:, [0, 2]], dim=0, return_inverse=True)
+        y_extents, y_index = torch.unique(boxes[:, [1, 3]], dim=0, return_inverse=True)
+        return cls(boxes, x_extents, y_extents, x_index, y_index, tuple(num_level))
+
+    def to(self, device: torch.device) -> 'Anchors':
+        return Anchors(*(part.to(device) for part in self[:-1]), self.num_level)
+
+
+@ANCHOR_GENERATORS.register_module()
+class SSDAnchorGenerator:
+    """Makes the default boxes of a feature pyramid.
+
+    Level k has boxes of side `min_sizes[k]` at ratio 1, of side sqrt(min * max) at ratio 1, and of side `min_sizes[k]` at
+    1/r and r (height to width) for each r of `ratios[k]`. Boxes are neither clipped nor rounded.
+
+    Args:
+        strides: pixels between centres of each level; an int or (w, h). The first centre is at half a stride.
+        ratios: for each level, ratios above 1.
+        input_size: side of the input, 300 or 512, where sizes follow from `basesize_ratio_range`.
+        basesize_ratio_range: smallest and largest size as a share of the input, from the second level on: (0.15, 0.9) and
+            (0.2, 0.9) for 300 (COCO, VOC), (0.1, 0.9) and (0.15, 0.9) for 512.
+        min_sizes, max_sizes: sizes in pixels by level, instead of the two above, for any input size.
+        scale_major: MMDetection's order option; only False has a meaning for SSD.
+    """
+
+    def __init__(self, strides: Sequence[Union[int, Tuple[int, int]]], ratios: Sequence[Sequence[float]],
+                 input_size: int = 300, basesize_ratio_range: Tuple[float, float] = (0.15, 0.9),
+                 min_sizes: Optional[Sequence[float]] = None, max_sizes: Optional[Sequence[float]] = None,
+                 scale_major: bool = False):
+        if len(strides) != len(ratios):
+            raise ConfigError(f'strides has {len(strides)} levels and ratios has {len(ratios)}; expected as many')
+        if scale_major:
+            raise ConfigError('scale_major=True is not the order of SSD checkpoints; leave it False')
+        if (min_sizes is None) != (max_sizes is None):
+            raise ConfigError('give both min_sizes and max_sizes, or neither')
+        if min_sizes is None or max_sizes is None:
+            min_sizes, max_sizes = sizes_from_range(input_size, basesize_ratio_range, len(strides))
+        if not len(min_sizes) == len(max_sizes) == len(strides):
+            raise ConfigError(f'min_sizes has {len(min_sizes)} levels, max_sizes {len(max_sizes)}, strides {len(strides)}; '
+                              f'expected as many')
+        self.strides = [(s, s) if isinstance(s, (int, float)) else tuple(s) for s in strides]
+        self.min_sizes, self.max_sizes = list(min_sizes), list(max_sizes)
+        self.base_anchors = [base_boxes(low, high, level_ratios, stride) for low, high, level_ratios, stride
+                             in zip(self.min_sizes, self.max_sizes, ratios, self.strides)]
+        self._made: Dict[Tuple, Anchors] = {}
+
+    @property
+    def num_levels(self) -> int:
+        return len(self.strides)
+
+    @property
+    def num_base_anchors(self) -> List[int]:
+        """K of each level."""
+        return [len(base) for base in self.base_anchors]
+
+    def grid_anchors(self, featmap_sizes: Sequence[Tuple[int, int]], device: torch.device) -> Anchors:
+        """Boxes for feature maps of the given (H, W), made once for each combination and device."""
+        key = (tuple(tuple(size) for size in featmap_sizes), str(device))
+        if key not in self._made:
+            if len(featmap_sizes) != self.num_levels:
+                raise ConfigError(f'{len(featmap_sizes)} feature maps for {self.num_levels} levels of default boxes')
+            levels = [grid_boxes(base, size, stride) for base, size, stride
+                      in zip(self.base_anchors, featmap_sizes, self.strides)]
+            self._made[key] = Anchors.from_boxes(torch.cat(levels), [len(level) for level in levels]).to(device)
+        return self._made[key]
+
+
+def sizes_from_range(input_size: int, ratio_range: Tuple[float, float], num_levels: int) -> Tuple[List[int], List[int]]:
+    """Smallest and largest box side of each level in pixels, with the integer arithmetic of the published models."""
+    percents = int(round(ratio_range[0] * 10000) / 100), int(round(ratio_range[1] * 10000) / 100)
+    first = FIRST_LEVEL_PERCENT.get((input_size, percents[0]))
+    if first is None:
+        known = ', '.join(f'{percent / 100} for {size}' for size, percent in FIRST_LEVEL_PERCENT)
+        raise ConfigError(f'no published sizes for input_size {input_size} with basesize_ratio_range[0] {ratio_range[0]} '
+                          f'(known: {known}); give min_sizes and max_sizes in pixels')
+    step = (percents[1] - percents[0]) // (num_levels - 2)
+    ratios = range(percents[0], percents[1] + 1, step)
+    min_sizes = [int(input_size * first[0] / 100)] + [int(input_size * ratio / 100) for ratio in ratios]
+    max_sizes = [int(input_size * first[1] / 100)] + [int(input_size * (ratio + step) / 100) for ratio in ratios]
+    return min_sizes, max_sizes
+
+
+def base_boxes(min_size: float, max_size: float, ratios: Sequence[float], stride: Tuple[float, float]) -> Tensor:
+    """(K, 4) boxes of the first cell: ratio 1, ratio 1 between the sizes, then 1/r and r for each ratio.
+
+    Float32 at every step, in MMDetection's order of operations, to the last bit.
+    """
+    heights = torch.tensor([1.0] + [value for r in ratios for value in (1 / r, r)]).sqrt()
+    scales = torch.tensor([1.0, math.sqrt(max_size / min_size)])
+    ws = torch.cat([min_size * (1 / heights)[:1] * scales, (min_size * (1 / heights))[1:]])
+    hs = torch.cat([min_size * heights[:1] * scales, (min_size * heights)[1:]])
+    x, y = stride[0] / 2, stride[1] / 2
+    return torch.stack([x - 0.5 * ws, y - 0.5 * hs, x + 0.5 * ws, y + 0.5 * hs], dim=-1)
+
+
+def grid_boxes(base: Tensor, size: Tuple[int, int], stride: Tuple[float, float]) -> Tensor:
+    """(H*W*K, 4): the base boxes at every cell, row by row."""
+    height, width = size
+    x = torch.arange(width, dtype=torch.float32) * stride[0]
+    y = torch.arange(height, dtype=torch.float32) * stride[1]
+    shift_y, shift_x = (grid.reshape(-1) for grid in torch.broadcast_tensors(y[:, None], x[None, :]))
+    shifts = torch.stack([shift_x, shift_y, shift_x, shift_y], dim=-1)
+    return (base[None, :, :] + shifts[:, None, :]).reshape(-1, 4)

@@ -1,0 +1,6 @@
+"""Importing this package registers every dataset and transform."""
+from mmdet.datasets import coco, pipelines, wrappers
+from mmdet.datasets.builder import DATASETS, PIPELINES
+from mmdet.datasets.loader.data_loader import eval_loader, train_loader
+
+__all__ = ['DATASETS', 'PIPELINES', 'coco', 'pipelines', 'eval_loader', 'train_loader', 'wrappers']

@@ -1,0 +1,5 @@
+"""Kinds of components that deliver samples."""
+from mmcv_need.registry import Registry
+
+DATASETS = Registry('DATASETS')
+PIPELINES = Registry('PIPELINES')

@@ -1,0 +1,112 @@
+"""Read a COCO annotation file into columns."""
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+import orjson
+
+from mmcv_need.errors import DataError, did_you_mean
+from mmdet.datasets.annotations import Annotations
+
+WHERE_COCO_GOES = ('Download COCO 2017 from https://cocodataset.org/#download and unpack it so that data/coco/ holds '
+                   'annotations/, train2017/ and val2017/ (data/README.md), or say where it is: --data-root DIR')
+
+
+def load_json(path: str) -> Dict[str, Any]:
+    """The content of a COCO annotation file.
+
+    Raises:
+        DataError: missing, not JSON, or not of COCO's shape.
+    """
+    if not os.path.isfile(path):
+        raise DataError(f'{path}: no such annotation file. {WHERE_COCO_GOES}')
+    with open(path, 'rb') as file:
+        raw = file.read()
+    try:
+        content = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise DataError(f'{path}:{error.lineno}: not valid JSON ({error.msg})') from error
+    missing = [key for key in ('images', 'annotations', 'categories')
+               if not isinstance(content, dict) or not isinstance(content.get(key), list)]
+    if missing:
+        raise DataError(f"{path}: not a COCO annotation file: expected lists 'images', 'annotations' and 'categories', "
+                        f"no {', '.join(missing)} found")
+    return content
+
+
+def choose_categories(path: str, content: Mapping[str, Any], classes: Optional[Sequence[str]]) -> Tuple[List[int], List[str]]:
+    """Ids and names of the wanted categories, in the order of the file, as in MMDetection.
+
+    Raises:
+        DataError: a class that the file does not have.
+    """
+    categories = [(record(path, 'categories', i, item, 'id'), record(path, 'categories', i, item, 'name'))
+                  for i, item in enumerate(content['categories'])]
+    names = [name for _, name in categories]
+    for name in classes if classes is not None else []:
+        if name not in names:
+            raise DataError(f"{path}: has no category '{name}', which the config's classes name.{did_you_mean(name, names)} "
+                            f'The file has {len(names)}: {", ".join(map(str, names[:10]))}{", ..." if len(names) > 10 else ""}. '
+                            f'Set `classes` of this dataset to names from the file')
+    wanted = names if classes is None else classes
+    kept = [(number, name) for number, name in categories if name in wanted]
+    return [number for number, _ in kept], [name for _, name in kept]
+
+
+def record(path: str, table: str, index: int, item: Any, key: str) -> Any:
+    """A key that every record needs."""
+    try:
+        return item[key]
+    except (KeyError, TypeError):
+        raise DataError(f"{path}: {table}[{index}] has no '{key}'") from None
+
+
+def to_columns(path: str, content: Mapping[str, Any], category_ids: Sequence[int]) -> Annotations:
+    """Pictures in the order of the file, with the boxes of the wanted categories.
+
+    Boxes are left out, as in MMDetection, if `ignore` is set, they do not touch the picture, they have no area, or a side is
+    below one pixel. Crowds are kept as ignored.
+    """
+    images = content['images']
+    ids = [record(path, 'images', i, item, 'id') for i, item in enumerate(images)]
+    place = {number: i for i, number in enumerate(ids)}
+    sizes = np.array([(record(path, 'images', i, item, 'width'), record(path, 'images', i, item, 'height'))
+                      for i, item in enumerate(images)], dtype=np.int64).reshape(-1, 2)
+    label_of = {number: label for label, number in enumerate(category_ids)}
+    annotated = np.zeros(len(images), dtype=bool)
+    pictures, boxes, labels, ignored = [], [], [], []
+    for i, item in enumerate(content['annotations']):
+        picture = place.get(record(path, 'annotations', i, item, 'image_id'))
+        if picture is None:
+            raise DataError(f"{path}: annotations[{i}] names image_id {item['image_id']}, which no picture of 'images' has")
+        label = label_of.get(record(path, 'annotations', i, item, 'category_id'))
+        if label is None:
+            continue
+        annotated[picture] = True
+        if item.get('ignore'):
+            continue
+        x, y, w, h = _bbox(path, i, item)
+        width, height = sizes[picture]
+        touches = min(x + w, width) > max(x, 0) and min(y + h, height) > max(y, 0)
+        if not touches or item.get('area', w * h) <= 0 or w < 1 or h < 1:
+            continue
+        crowd = bool(item.get('iscrowd'))
+        pictures.append(picture)
+        boxes.append((x, y, x + w, y + h))
+        labels.append(-1 if crowd else label)
+        ignored.append(crowd)
+    order = np.argsort(np.array(pictures, dtype=np.int64), kind='stable')
+    counts = np.bincount(np.array(pictures, dtype=np.int64), minlength=len(images))
+    return Annotations([record(path, 'images', i, item, 'file_name') for i, item in enumerate(images)],
+                       np.array(ids, dtype=np.int64), sizes, np.concatenate([[0], np.cumsum(counts)]),
+                       np.array(boxes, dtype=np.float32).reshape(-1, 4)[order], np.array(labels, dtype=np.int64)[order],
+                       np.array(ignored, dtype=bool)[order], annotated)
+
+
+def _bbox(path: str, index: int, item: Mapping[str, Any]) -> Tuple[float, float, float, float]:
+    bbox = record(path, 'annotations', index, item, 'bbox')
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in bbox):
+        raise DataError(f'{path}: annotations[{index}].bbox is {bbox!r}; expected four finite numbers [x, y, width, height]')
+    return tuple(bbox)

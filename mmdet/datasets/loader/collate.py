@@ -1,0 +1,64 @@
+"""Samples to a batch.
+
+Sizes:  N images,  G ground-truth boxes an image (padded).
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmdet.core.image.pixels import PixelOps
+
+SMALLEST_G = 8
+
+
+def padded_length(count: int) -> int:
+    """G for pictures of up to `count` boxes: a power of two, so that few shapes occur."""
+    length = SMALLEST_G
+    while length < count:
+        length *= 2
+    return length
+
+
+def collate(items: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    """A batch of pipeline results.
+
+    Returns:
+        img: (N, 3, H, W) uint8 B, G, R as rendered, in channels_last memory.
+        pixel_ops: what is left to do to it (core/image/pixels.py).
+        img_metas: a mapping a picture.
+        gt_bboxes, gt_labels: (N, G, 4) float32 zeros and (N, G) int64 -1 at padding, where the samples have them.
+    """
+    pictures = pad_pictures([item['img'] for item in items])
+    rows = [item['pixel_row'] for item in items]
+    batch: Dict[str, Any] = {'img': torch.from_numpy(pictures).permute(0, 3, 1, 2),
+                             'pixel_ops': PixelOps.from_rows(rows, pictures.shape[1:3]),
+                             'img_metas': [item['img_metas'] for item in items]}
+    if 'gt_bboxes' in items[0]:
+        length = padded_length(max(len(item['gt_bboxes']) for item in items))
+        batch['gt_bboxes'] = pad_rows([item['gt_bboxes'] for item in items], length, 0.0, np.float32)
+        batch['gt_labels'] = pad_rows([item['gt_labels'] for item in items], length, -1, np.int64)
+    return batch
+
+
+def pad_pictures(pictures: List[np.ndarray]) -> np.ndarray:
+    """(N, H, W, 3): pictures (h, w, 3), at the top left of zeros where they are smaller than the largest."""
+    shapes = {picture.shape for picture in pictures}
+    if len(shapes) == 1:
+        return np.stack(pictures)
+    height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
+    padded = np.zeros((len(pictures), height, width, 3), dtype=pictures[0].dtype)
+    for place, picture in zip(padded, pictures):
+        place[:picture.shape[0], :picture.shape[1]] = picture
+    return padded
+
+
+def pad_rows(arrays: Sequence[np.ndarray], length: int, value: float, dtype: Any) -> Tensor:
+    """(N, length, ...): arrays (n, ...), followed by rows of `value`."""
+    padded = np.full((len(arrays), length, *arrays[0].shape[1:]), value, dtype=dtype)
+    for place, array in zip(padded, arrays):
+        place[:len(array)] = array
+    return torch.from_numpy(padded)

@@ -1,0 +1,85 @@
+"""The loader: a dataset, a batch sampler, and workers that only ever see (epoch, index)."""
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from mmdet.datasets.loader.collate import collate
+from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
+
+REPLACEMENTS = 10  # tries to replace a sample of which a transform says that it is of no use
+
+
+class SeededSamples(Dataset):
+    """A dataset addressed by (epoch, index), whose random numbers follow from (seed, epoch, index) and nothing else.
+
+    Args:
+        dataset: has `sample(index, rng)`.
+        seed: of the run.
+    """
+
+    def __init__(self, dataset: Any, seed: int):
+        self.dataset = dataset
+        self.seed = seed
+
+    def __getitem__(self, key: Key) -> Any:
+        epoch, index = key
+        rng = np.random.default_rng([self.seed, epoch, index])
+        item = self.dataset.sample(index, rng)
+        for _ in range(REPLACEMENTS):
+            if item is not None:
+                return item
+            same_group = np.flatnonzero(self.dataset.flag == self.dataset.flag[index])
+            item = self.dataset.sample(int(rng.choice(same_group)), rng)
+        raise RuntimeError(f'the pipeline gave up on picture {index} and on {REPLACEMENTS} others in its place')
+
+
+class EpochLoader:
+    """Batches of one epoch after another; `len` is that of a whole epoch.
+
+    Args:
+        samples: addressed by the sampler's keys.
+        sampler: makes the batches.
+        workers: processes that prepare batches; 0 prepares them here.
+        pin_memory: for devices that copy from pinned memory without waiting.
+        seed: of torch's own generator, which hands seeds to the workers; it decides nothing of the samples.
+    """
+
+    def __init__(self, samples: Dataset, sampler: Any, workers: int, pin_memory: bool = False, seed: int = 0):
+        self.dataset = samples.dataset if isinstance(samples, SeededSamples) else samples
+        self.sampler = sampler
+        self._loader = DataLoader(samples, batch_sampler=sampler, num_workers=workers, collate_fn=collate,
+                                  pin_memory=pin_memory, persistent_workers=workers > 0, worker_init_fn=_start_worker,
+                                  generator=torch.Generator().manual_seed(seed))
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Choose the epoch, and how many of its batches are done already."""
+        self.sampler.set_epoch(epoch, skip)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._loader)
+
+
+def _start_worker(worker: int) -> None:
+    """One thread a worker: more would fight over the same cores."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def train_loader(dataset: Any, samples_per_gpu: int, workers: int, seed: int, rank: int = 0, world_size: int = 1,
+                 pin_memory: bool = False) -> EpochLoader:
+    sampler = GroupBatchSampler(dataset.flag, samples_per_gpu, rank, world_size, seed)
+    return EpochLoader(SeededSamples(dataset, seed), sampler, workers, pin_memory, seed)
+
+
+def eval_loader(dataset: Any, samples_per_gpu: int, workers: int, rank: int = 0, world_size: int = 1,
+                pin_memory: bool = False) -> EpochLoader:
+    sampler = ShardBatchSampler(len(dataset), samples_per_gpu, rank, world_size)
+    return EpochLoader(SeededSamples(dataset, 0), sampler, workers, pin_memory)

@@ -1,0 +1,76 @@
+"""Which pictures make up each batch of an epoch: a pure function of (seed, epoch)."""
+from __future__ import annotations
+
+from typing import Iterator, List, Tuple
+
+import numpy as np
+
+Key = Tuple[int, int]  # (epoch, index): all that decides a sample, beside the seed
+
+
+class GroupBatchSampler:
+    """Shuffled batches of pictures of one group, wide or tall, for one of several ranks.
+
+    Batches are cut for all ranks together and shared out, so that the order of the data does not depend on the number of
+    ranks as long as the global batch is the same. A group that does not fill its last batch repeats pictures.
+
+    Args:
+        flag: (P,) group of each picture.
+        samples_per_gpu: pictures a rank and batch.
+        rank, world_size: which share.
+        seed: of the order.
+    """
+
+    def __init__(self, flag: np.ndarray, samples_per_gpu: int, rank: int = 0, world_size: int = 1, seed: int = 0):
+        self.groups = [np.flatnonzero(flag == group) for group in np.unique(flag)]
+        self.samples_per_gpu = samples_per_gpu
+        self.rank = rank
+        self.global_batch = samples_per_gpu * world_size
+        self.seed = seed
+        self.epoch = self.skip = 0
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Choose the epoch, and how many of its batches are done already."""
+        self.epoch, self.skip = epoch, skip
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return sum(-(-len(group) // self.global_batch) for group in self.groups)
+
+    def global_batches(self) -> np.ndarray:
+        """(batches, global batch) indices of this epoch."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        batches = []
+        for group in self.groups:
+            count = -(-len(group) // self.global_batch) * self.global_batch
+            batches.append(np.resize(rng.permutation(group), count).reshape(-1, self.global_batch))
+        return rng.permutation(np.concatenate(batches))
+
+    def __iter__(self) -> Iterator[List[Key]]:
+        start = self.rank * self.samples_per_gpu
+        for batch in self.global_batches()[self.skip:]:
+            yield [(self.epoch, int(index)) for index in batch[start:start + self.samples_per_gpu]]
+
+
+class ShardBatchSampler:
+    """All pictures in order, each on exactly one rank: for evaluation.
+
+    Args:
+        length: pictures.
+        samples_per_gpu: pictures a batch; the last batch may be smaller.
+        rank, world_size: this rank takes pictures rank, rank + world_size, ...
+    """
+
+    def __init__(self, length: int, samples_per_gpu: int, rank: int = 0, world_size: int = 1):
+        self.indices = range(rank, length, world_size)
+        self.samples_per_gpu = samples_per_gpu
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """The order is always the same."""
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.samples_per_gpu)
+
+    def __iter__(self) -> Iterator[List[Key]]:
+        for start in range(0, len(self.indices), self.samples_per_gpu):
+            yield [(0, index) for index in self.indices[start:start + self.samples_per_gpu]]

@@ -1,0 +1,275 @@
+"""Transforms that move the window and the boxes. None of them touches a pixel.
+
+Each draws its random numbers in MMDetection's order, so that the same draws give the same geometry.
+Boxes are (n, 4) float32 x1, y1, x2, y2 in pixels of the present view.
+"""
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from mmcv_need.errors import ConfigError
+from mmdet.datasets.builder import PIPELINES
+from mmdet.datasets.pipelines.sample import Sample
+
+DIRECTIONS = ('horizontal', 'vertical', 'diagonal')
+LABELS_OF = {'gt_bboxes': 'gt_labels', 'gt_bboxes_ignore': 'gt_labels_ignore'}
+
+
+@PIPELINES.register_module()
+class Expand:
+    """Places the picture at random on a larger canvas of one colour ("zoom out").
+
+    Args:
+        mean: colour of the canvas, in order R, G, B if `to_rgb`.
+        to_rgb: see `mean`.
+        ratio_range: sides of the canvas over sides of the picture.
+        prob: how often.
+    """
+
+    def __init__(self, mean: Sequence[float] = (0, 0, 0), to_rgb: bool = True, ratio_range: Tuple[float, float] = (1, 4),
+                 prob: float = 0.5):
+        if not 1 <= ratio_range[0] <= ratio_range[1]:
+            raise ConfigError(f'ratio_range {tuple(ratio_range)}: expected 1 <= lowest <= highest')
+        self.fill = tuple(float(value) for value in (mean[::-1] if to_rgb else mean))
+        self.ratio_range = ratio_range
+        self.prob = prob
+
+    def __call__(self, sample: Sample) -> Sample:
+        rng = sample.rng
+        if rng.uniform(0, 1) > self.prob:
+            return sample
+        plan = sample.unscaled_plan()
+        height, width = plan.shape
+        ratio = rng.uniform(*self.ratio_range)
+        left = int(rng.uniform(0, width * ratio - width))
+        top = int(rng.uniform(0, height * ratio - height))
+        plan.move_window(-left, -top, int(width * ratio), int(height * ratio))
+        # On a picture of integers the canvas is of integers too; after a colour distortion it is of floats and exact.
+        plan.fill_after_colour = sample.get('colour_drawn', False)
+        plan.fill = self.fill if plan.fill_after_colour else tuple(float(int(value)) for value in self.fill)
+        for field in sample['bbox_fields']:
+            sample[field] = sample[field] + np.array([left, top, left, top], dtype=np.float32)
+        return sample
+
+
+@PIPELINES.register_module()
+class MinIoURandomCrop:
+    """Crops so that all boxes overlap the crop by at least a random amount ("zoom in").
+
+    Source: Liu et al., SSD, ECCV 2016, sec. 2.2 "Data augmentation".
+
+    Args:
+        min_ious: amounts to choose from, beside 1 (no crop) and 0 (any crop).
+        min_crop_size: least side of the crop as a share of the picture's.
+        bbox_clip_border: whether boxes are clipped to the crop.
+    """
+
+    def __init__(self, min_ious: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size: float = 0.3,
+                 bbox_clip_border: bool = True):
+        if not 0 < min_crop_size <= 1:
+            raise ConfigError(f'min_crop_size {min_crop_size} is not in (0, 1]')
+        self.modes = (1, *min_ious, 0)
+        self.min_crop_size = min_crop_size
+        self.bbox_clip_border = bbox_clip_border
+
+    def __call__(self, sample: Sample) -> Sample:
+        boxes = [sample[field] for field in sample['bbox_fields']]
+        found = self._search(sample.rng, sample.plan.shape, np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32))
+        if found is not None:
+            self._crop(sample, found)
+        return sample
+
+    def _search(self, rng: np.random.Generator, shape: Tuple[int, int], boxes: np.ndarray) -> Optional[np.ndarray]:
+        """A crop (x1, y1, x2, y2) that satisfies a randomly chosen mode, or None for no crop.
+
+        A mode that fails 50 times is drawn again; since "no crop" is among them, this ends.
+        """
+        height, width = shape
+        while True:
+            mode = rng.choice(self.modes)
+            if mode == 1:
+                return None
+            for _ in range(50):
+                new_width = rng.uniform(self.min_crop_size * width, width)
+                new_height = rng.uniform(self.min_crop_size * height, height)
+                if new_height / new_width < 0.5 or new_height / new_width > 2:
+                    continue
+                left = _one_to(width - new_width, rng)
+                top = _one_to(height - new_height, rng)
+                patch = np.array((int(left), int(top), int(left + new_width), int(top + new_height)))
+                if patch[2] == patch[0] or patch[3] == patch[1]:
+                    continue
+                if len(boxes) and (_iou(patch, boxes).min() < mode or not _centre_inside(patch, boxes).any()):
+                    continue
+                return patch
+
+    def _crop(self, sample: Sample, patch: np.ndarray) -> None:
+        x1, y1, x2, y2 = (int(side) for side in patch)
+        for field in sample['bbox_fields']:
+            inside = _centre_inside(patch, sample[field])
+            boxes = sample[field][inside]
+            if self.bbox_clip_border:
+                boxes = np.concatenate([np.maximum(boxes[:, :2], patch[:2]), np.minimum(boxes[:, 2:], patch[2:])], axis=1)
+            sample[field] = (boxes - np.tile(patch[:2], 2)).astype(np.float32)
+            if LABELS_OF[field] in sample:
+                sample[LABELS_OF[field]] = sample[LABELS_OF[field]][inside]
+        plan = sample.unscaled_plan()
+        plan.move_window(x1, y1, x2 - x1, y2 - y1)
+        sample.set_shape(plan.shape)
+
+
+def _one_to(room: float, rng: np.random.Generator) -> float:
+    """Uniform between 1 and the room there is, which may be less than 1: what MMDetection's one-argument draw amounts to."""
+    return room + (1.0 - room) * rng.uniform(0, 1)
+
+
+def _centre_inside(patch: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether the centre of each box is strictly inside the patch."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return ((centre > patch[:2]) & (centre < patch[2:])).all(axis=1)
+
+
+def _iou(patch: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(n,) IoU of a patch with each box, float32."""
+    patch = patch.astype(np.float32)
+    side = np.minimum(patch[2:], boxes[:, 2:]) - np.maximum(patch[:2], boxes[:, :2])
+    overlap = np.maximum(side, 0).prod(axis=1)
+    union = (patch[2:] - patch[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - overlap
+    return overlap / np.maximum(union, np.float32(1e-6))
+
+
+@PIPELINES.register_module()
+class Resize:
+    """Scales the view, with its boxes.
+
+    Args:
+        img_scale: (width, height), or several of them; None inside MultiScaleFlipAug, which gives it.
+        multiscale_mode: of several scales, 'value' draws one, 'range' draws between the first two.
+        ratio_range: scale factor to draw instead, of the one `img_scale`.
+        keep_ratio: fit inside the scale and keep the sides' ratio; False, as in SSD, stretches.
+        bbox_clip_border: whether boxes are clipped to the picture.
+        backend: 'cv2'.
+    """
+
+    def __init__(self, img_scale: Union[None, Tuple[int, int], Sequence[Tuple[int, int]]] = None,
+                 multiscale_mode: str = 'range', ratio_range: Optional[Tuple[float, float]] = None, keep_ratio: bool = True,
+                 bbox_clip_border: bool = True, backend: str = 'cv2'):
+        scales = [] if img_scale is None else [img_scale] if isinstance(img_scale[0], (int, float)) else list(img_scale)
+        if any(len(scale) != 2 or min(scale) < 1 for scale in scales):
+            raise ConfigError(f'img_scale {img_scale}: expected (width, height) in pixels, or a list of such')
+        if multiscale_mode not in ('range', 'value') or backend != 'cv2':
+            raise ConfigError(f"expected multiscale_mode 'range' or 'value' and backend 'cv2', not {multiscale_mode!r} and {backend!r}")
+        self.scales = [(int(scale[0]), int(scale[1])) for scale in scales]
+        self.multiscale_mode = multiscale_mode
+        self.ratio_range = ratio_range
+        self.keep_ratio = keep_ratio
+        self.bbox_clip_border = bbox_clip_border
+
+    def __call__(self, sample: Sample) -> Sample:
+        width, height = sample['scale'] if 'scale' in sample else self._draw(sample.rng)
+        plan = sample.unscaled_plan()
+        old_height, old_width = plan.shape
+        if self.keep_ratio:
+            factor = min(max(width, height) / max(old_height, old_width), min(width, height) / min(old_height, old_width))
+            width, height = int(old_width * factor + 0.5), int(old_height * factor + 0.5)
+        plan.size = (width, height)
+        factors = np.array([width / old_width, height / old_height] * 2, dtype=np.float32)
+        sample['scale_factor'] = factors
+        sample['keep_ratio'] = self.keep_ratio
+        sample.set_shape((height, width))
+        for field in sample['bbox_fields']:
+            boxes = sample[field] * factors
+            sample[field] = boxes.clip(0, [width, height, width, height]).astype(np.float32) if self.bbox_clip_border else boxes
+        return sample
+
+    def _draw(self, rng: np.random.Generator) -> Tuple[int, int]:
+        if not self.scales:
+            raise ConfigError('Resize needs img_scale, here or in the MultiScaleFlipAug around it')
+        if self.ratio_range is not None:
+            ratio = rng.uniform(*self.ratio_range)
+            return int(self.scales[0][0] * ratio), int(self.scales[0][1] * ratio)
+        if len(self.scales) == 1:
+            return self.scales[0]
+        if self.multiscale_mode == 'value':
+            return self.scales[int(rng.integers(len(self.scales)))]
+        longs, shorts = [max(s) for s in self.scales], [min(s) for s in self.scales]
+        return int(rng.integers(min(longs), max(longs) + 1)), int(rng.integers(min(shorts), max(shorts) + 1))
+
+
+@PIPELINES.register_module()
+class RandomFlip:
+    """Mirrors the view, with its boxes.
+
+    Args:
+        flip_ratio: how often; a list gives each direction its own share; None leaves the choice to MultiScaleFlipAug.
+        direction: 'horizontal', 'vertical', 'diagonal' (both), or a list of them, each as often.
+    """
+
+    def __init__(self, flip_ratio: Union[None, float, Sequence[float]] = None, direction: Union[str, Sequence[str]] = 'horizontal'):
+        self.directions: List[str] = [direction] if isinstance(direction, str) else list(direction)
+        unknown = [name for name in self.directions if name not in DIRECTIONS]
+        if unknown:
+            raise ConfigError(f"direction {unknown[0]!r} is not one of {', '.join(DIRECTIONS)}")
+        ratios = [] if flip_ratio is None else list(flip_ratio) if isinstance(flip_ratio, (list, tuple)) else [
+            flip_ratio / len(self.directions)] * len(self.directions)
+        if flip_ratio is not None and (len(ratios) != len(self.directions) or not 0 <= sum(ratios) <= 1):
+            raise ConfigError(f'flip_ratio {flip_ratio}: expected a share in 0..1, or one for each of {self.directions}')
+        self.ratios = ratios
+
+    def __call__(self, sample: Sample) -> Sample:
+        if 'flip_chosen' in sample:
+            direction = sample['flip_chosen']
+        elif self.ratios:
+            choices = [*self.directions, None]
+            direction = sample.rng.choice(choices, p=[*self.ratios, 1 - sum(self.ratios)])
+        else:
+            direction = None
+        sample['flip'], sample['flip_direction'] = direction is not None, direction
+        if direction is not None:
+            self._flip(sample, direction)
+        return sample
+
+    def _flip(self, sample: Sample, direction: str) -> None:
+        plan = sample.plan
+        height, width = plan.shape
+        along_x, along_y = direction != 'vertical', direction != 'horizontal'
+        plan.flip_x ^= along_x
+        plan.flip_y ^= along_y
+        for field in sample['bbox_fields']:
+            x1, y1, x2, y2 = sample[field].T
+            if along_x:
+                x1, x2 = width - x2, width - x1
+            if along_y:
+                y1, y2 = height - y2, height - y1
+            sample[field] = np.stack([x1, y1, x2, y2], axis=1)
+
+
+@PIPELINES.register_module()
+class Pad:
+    """Adds zeros (after normalisation) at the right and at the bottom.
+
+    Args:
+        size: (height, width) of the result; or
+        size_divisor: the least multiples of this that hold the picture.
+        pad_val: 0, the only value that MMDetection's SSD configs use.
+    """
+
+    def __init__(self, size: Optional[Tuple[int, int]] = None, size_divisor: Optional[int] = None, pad_val: float = 0):
+        if (size is None) == (size_divisor is None):
+            raise ConfigError('Pad needs either size or size_divisor')
+        if pad_val:
+            raise ConfigError(f'pad_val {pad_val}: pictures are padded with 0 after normalisation; set it to 0')
+        self.size = size
+        self.size_divisor = size_divisor
+
+    def __call__(self, sample: Sample) -> Sample:
+        height, width = sample.plan.shape
+        if self.size_divisor is not None:
+            size = tuple(-(-side // self.size_divisor) * self.size_divisor for side in (height, width))
+        else:
+            size = (max(self.size[0], height), max(self.size[1], width))
+        sample.plan.pad_shape = size
+        sample['pad_shape'] = (*size, 3)
+        return sample

@@ -1,0 +1,158 @@
+"""The plan of a sample's picture: what transforms decided, rendered once at the end.
+
+Every geometric transform of SSD amounts to looking at the decoded picture through a window, which may reach beyond the
+picture, and scaling that view to the output. So transforms edit the window, and no canvas is ever allocated; `render`
+then reads each pixel of the source once.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+import cv2
+import numpy as np
+import torch
+
+from mmdet.core.image.pixels import (COLOUR, FILL, NO_COLOUR, NO_FILL, NO_NORMALISE, NORMALISE, VALID, WIDTH, PixelOps,
+                                     finish_pixels)
+
+
+@dataclass
+class Plan:
+    """A view of a decoded picture.
+
+    Attributes:
+        source: (h, w, 3) decoded picture, uint8 (or float from a user's transform), B, G, R.
+        left, top, width, height: the window, in pixels of the source; integers.
+        size: (width, height) to scale the window to; None leaves it.
+        flip_x, flip_y: mirror the view.
+        fill: B, G, R outside the picture.
+        fill_after_colour: whether the fill was painted after the colours were distorted (MMDetection before 2.19).
+        colour: parameters of the distortion, the COLOUR columns of core/image/pixels.py.
+        mean, std, to_rgb: normalisation; None leaves values in 0..255.
+        pad_shape: (H, W) of the output with zeros beyond the picture; None does not pad.
+    """
+    source: np.ndarray
+    left: int = 0
+    top: int = 0
+    width: int = 0
+    height: int = 0
+    size: Optional[Tuple[int, int]] = None
+    flip_x: bool = False
+    flip_y: bool = False
+    fill: Tuple[float, float, float] = (0., 0., 0.)
+    fill_after_colour: bool = False
+    colour: Tuple[float, ...] = NO_COLOUR
+    mean: Tuple[float, ...] = (0., 0., 0.)
+    std: Tuple[float, ...] = (1., 1., 1.)
+    to_rgb: bool = False
+    pad_shape: Optional[Tuple[int, int]] = None
+
+    def __post_init__(self) -> None:
+        if not self.width:
+            self.height, self.width = self.source.shape[:2]
+
+    @property
+    def shape(self) -> Tuple[int, int]:
+        """(height, width) of the view as it would be rendered now, without padding."""
+        return (self.height, self.width) if self.size is None else (self.size[1], self.size[0])
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the window reaches beyond the picture."""
+        height, width = self.source.shape[:2]
+        return self.left < 0 or self.top < 0 or self.left + self.width > width or self.top + self.height > height
+
+    def move_window(self, x: int, y: int, width: int, height: int) -> None:
+        """Show what is at (x, y, width, height) of the present view, which need not be inside it; before scaling only."""
+        if self.flip_x:
+            x = self.width - x - width
+        if self.flip_y:
+            y = self.height - y - height
+        self.left, self.top, self.width, self.height = self.left + x, self.top + y, width, height
+
+    def settled(self) -> 'Plan':
+        """A plan whose source is this view with all that was planned done to it, for whatever comes unplanned after."""
+        view, row = render(self), pixel_row(self)
+        ops = PixelOps.from_rows([row], view.shape[:2])
+        if (row[NORMALISE] != np.float32(NO_NORMALISE)).any() or ops.colour or ops.fill:
+            pixels = torch.from_numpy(view).permute(2, 0, 1)[None]
+            view = finish_pixels(pixels, ops)[0].permute(1, 2, 0).contiguous().numpy()
+        return Plan(view)
+
+
+def render(plan: Plan) -> np.ndarray:
+    """(H, W, 3) of the source's dtype: window, scale and flips; the fill too, unless it comes after the colours.
+
+    Where nothing is filled this is a slice and one resize, bit for bit what resizing the cropped picture gives. Where
+    something is, one warp reads the visible part of the source.
+    """
+    size = plan.size or (plan.width, plan.height)
+    view = _warp(plan, size) if plan.is_filled else _resize(plan, size)
+    view = view[::-1 if plan.flip_y else 1, ::-1 if plan.flip_x else 1]
+    if plan.pad_shape is not None:
+        padded = np.zeros((*plan.pad_shape, 3), view.dtype)
+        padded[:view.shape[0], :view.shape[1]] = view
+        view = padded
+    return np.ascontiguousarray(view)
+
+
+def _resize(plan: Plan, size: Tuple[int, int]) -> np.ndarray:
+    view = plan.source[plan.top:plan.top + plan.height, plan.left:plan.left + plan.width]
+    return view if size == (plan.width, plan.height) else cv2.resize(view, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _warp(plan: Plan, size: Tuple[int, int]) -> np.ndarray:
+    """The view with fill around the visible part of the source.
+
+    The part gets one pixel of fill where the window reaches beyond the picture, and is then repeated outward: fill goes on
+    as fill, and where the window ends inside the picture its last pixels are repeated, as resizing does.
+    """
+    height, width = plan.source.shape[:2]
+    x1, x2 = max(plan.left, 0), min(plan.left + plan.width, width)
+    y1, y2 = max(plan.top, 0), min(plan.top + plan.height, height)
+    if x1 >= x2 or y1 >= y2:
+        return np.full((size[1], size[0], 3), plan.fill).astype(plan.source.dtype)
+    part = plan.source[y1:y2, x1:x2]
+    if not plan.fill_after_colour:
+        left, top = int(plan.left < 0), int(plan.top < 0)
+        right, bottom = int(plan.left + plan.width > width), int(plan.top + plan.height > height)
+        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT, value=plan.fill)
+        x1, y1 = x1 - left, y1 - top
+    scale_x, scale_y = size[0] / plan.width, size[1] / plan.height
+    matrix = np.array([[scale_x, 0, (x1 - plan.left + 0.5) * scale_x - 0.5], [0, scale_y, (y1 - plan.top + 0.5) * scale_y - 0.5]])
+    return cv2.warpAffine(part, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def pixel_row(plan: Plan) -> np.ndarray:
+    """(WIDTH,) float32: what `finish_pixels` still has to do to the rendered picture."""
+    row = np.empty(WIDTH, dtype=np.float32)
+    row[COLOUR] = plan.colour
+    row[FILL] = _fill_columns(plan) if plan.is_filled and plan.fill_after_colour else NO_FILL
+    row[VALID] = plan.shape
+    row[NORMALISE] = (*plan.mean, *plan.std, plan.to_rgb)
+    return row
+
+
+def _fill_columns(plan: Plan) -> Tuple[float, ...]:
+    """The FILL columns: along each axis, two lines over the output pixel index whose product is the picture's share."""
+    source_height, source_width = plan.source.shape[:2]
+    out_height, out_width = plan.shape
+    x = _edge_lines(plan.left, plan.width, source_width, out_width, plan.flip_x)
+    y = _edge_lines(plan.top, plan.height, source_height, out_height, plan.flip_y)
+    return (*plan.fill, *x, *y)
+
+
+def _edge_lines(start: int, window: int, source: int, out: int, flip: bool) -> Tuple[float, ...]:
+    """Rising and falling edge of the picture along one axis, each a slope and an offset.
+
+    Output pixel i samples the source at s = (i + 0.5) * window / out - 0.5 + start; bilinear weights give the picture the
+    share s + 1 up to its first pixel and source - s from its last one on. An edge that the window does not pass has share 1.
+    """
+    slope = window / out
+    offset = 0.5 * slope - 0.5 + start
+    if flip:
+        slope, offset = -slope, offset + slope * (out - 1)
+    rising = (slope, offset + 1) if start < 0 else (0., 1.)
+    falling = (-slope, source - offset) if start + window > source else (0., 1.)
+    return (*rising, *falling)

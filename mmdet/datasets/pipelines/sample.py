@@ -1,0 +1,52 @@
+"""A sample on its way through a pipeline."""
+from __future__ import annotations
+
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+from mmdet.datasets.pipelines.plan import Plan
+
+
+class Sample(dict):
+    """MMDetection's `results` dict, with the picture as a plan and the sample's own random numbers.
+
+    A transform written for MMDetection reads and writes `results['img']`: reading renders the plan so far, and what was
+    written becomes the source of the plan from there on. Our transforms edit `sample.plan` and never touch pixels.
+
+    Attributes:
+        rng: a function of (seed, epoch, index) only, so workers and resuming do not change a sample.
+    """
+
+    def __init__(self, *args: Any, rng: Optional[np.random.Generator] = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.rng = rng if rng is not None else np.random.default_rng()
+        self._plan: Optional[Plan] = None
+
+    def __missing__(self, key: str) -> Any:
+        if key != 'img' or self._plan is None:
+            raise KeyError(key)
+        self['img'] = self._plan.settled().source
+        return self['img']
+
+    @property
+    def plan(self) -> Plan:
+        if 'img' in self:
+            self._plan = Plan(self.pop('img'))
+        assert self._plan is not None, 'LoadImageFromFile comes first'
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        self.pop('img', None)
+        self._plan = plan
+
+    def unscaled_plan(self) -> Plan:
+        """The plan, for a transform that moves the window: what was scaled already is rendered and scaled no more."""
+        if self.plan.size is not None:
+            self.plan = self.plan.settled()
+        return self.plan
+
+    def set_shape(self, shape: Tuple[int, int]) -> None:
+        self['img_shape'] = (*shape, 3)
+        self['pad_shape'] = (*shape, 3)

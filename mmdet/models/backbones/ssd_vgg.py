@@ -1,0 +1,105 @@
+"""VGG-16 as SSD uses it: fc6 and fc7 as convolutions, pool5 without stride.
+
+Source: Simonyan & Zisserman, VGG, ICLR 2015, configuration D; Liu et al., SSD, ECCV 2016, sec. 3; keys as in MMDetection.
+"""
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from torch import Tensor, nn
+
+from mmcv_need.errors import ConfigError
+from mmdet.models.builder import BACKBONES, INITIALIZERS, NORM_LAYERS
+from mmdet.models.layers import NormFactory, kaiming_normal
+
+STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # (convolutions, channels) of VGG-16
+FC_CHANNELS = 1024
+
+
+@BACKBONES.register_module(parts=dict(norm_cfg=NORM_LAYERS, init_cfg=INITIALIZERS))
+class SSDVGG(nn.Module):
+    """Two features: conv4_3 and fc7, both after ReLU.
+
+    `features` is a flat Sequential, indexed as in MMDetection's checkpoints when there is no norm.
+
+    Args:
+        depth: 16, the only VGG that SSD was published with.
+        with_last_pool: False: SSD replaces the last pooling by its own.
+        ceil_mode: whether pooling rounds odd sizes up; True makes SSD300's maps 38, 19, 10, ...
+        out_indices: accepted for MMDetection's configs; SSD does not use it.
+        out_feature_indices: indices into `features` of the outputs; None means conv4_3 and fc7, which are (22, 34)
+            without norms.
+        width_factor: channels as a share of VGG's, for small models; rounded to multiples of 8.
+        norm_cfg: a norm after each convolution, dict(type='BN'); None as in VGG.
+        init_cfg: dict(type='Pretrained', checkpoint=...); None starts from Kaiming-normal weights.
+        input_size: accepted for configs from before MMDetection 2.14; the network takes any size.
+    """
+
+    def __init__(self, depth: int = 16, with_last_pool: bool = False, ceil_mode: bool = True,
+                 out_indices: Sequence[int] = (3, 4), out_feature_indices: Optional[Sequence[int]] = None,
+                 width_factor: float = 1.0, norm_cfg: Optional[NormFactory] = None,
+                 init_cfg: Optional[Callable[[nn.Module], None]] = None, input_size: Optional[int] = None):
+        super().__init__()
+        if depth != 16:
+            raise ConfigError(f'depth {depth}: SSD is made of VGG-16; set depth=16')
+        if with_last_pool:
+            raise ConfigError('with_last_pool=True would halve the maps that SSD predicts on; set it to False')
+        if width_factor <= 0:
+            raise ConfigError(f'width_factor must be positive, not {width_factor}')
+        layers, self.out_channels, taps = _layers(width_factor, ceil_mode, norm_cfg)
+        self.features = nn.Sequential(*layers)
+        self.out_feature_indices = tuple(taps if out_feature_indices is None else out_feature_indices)
+        if max(self.out_feature_indices) >= len(layers):
+            raise ConfigError(f'out_feature_indices {self.out_feature_indices}: features has {len(layers)} layers')
+        self.init_weights(init_cfg)
+
+    def init_weights(self, init_cfg: Optional[Callable[[nn.Module], None]]) -> None:
+        """Kaiming-normal weights, then what `init_cfg` loads over them."""
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                kaiming_normal(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        if init_cfg is not None:
+            init_cfg(self)
+
+    def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
+        """(N, 3, H, W) -> conv4_3 (N, 512, H/8, W/8) and fc7 (N, 1024, H/16, W/16), times the width factor."""
+        outputs = []
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in self.out_feature_indices:
+                outputs.append(x)
+        return tuple(outputs)
+
+
+def scaled(channels: int, factor: float) -> int:
+    """Channels times a width factor, to a multiple of 8."""
+    return channels if factor == 1 else max(8, int(round(channels * factor / 8)) * 8)
+
+
+def _layers(width: float, ceil_mode: bool, norm: Optional[NormFactory]) -> Tuple[List[nn.Module], List[int], List[int]]:
+    """All layers, the channels of conv4_3 and fc7, and the indices of both after ReLU."""
+    layers: List[nn.Module] = []
+    channels, taps, out_channels = 3, [], []
+
+    def convolution(out: int, kernel_size: int, padding: int, dilation: int = 1) -> None:
+        nonlocal channels
+        layers.append(nn.Conv2d(channels, out, kernel_size, padding=padding, dilation=dilation, bias=norm is None))
+        if norm is not None:
+            layers.append(norm(out))
+        layers.append(nn.ReLU(inplace=True))
+        channels = out
+
+    for stage, (count, out) in enumerate(STAGES):
+        for _ in range(count):
+            convolution(scaled(out, width), 3, 1)
+        if stage == 3:
+            taps.append(len(layers) - 1)
+            out_channels.append(channels)
+        if stage < len(STAGES) - 1:
+            layers.append(nn.MaxPool2d(2, 2, ceil_mode=ceil_mode))
+    layers.append(nn.MaxPool2d(3, stride=1, padding=1))
+    convolution(scaled(FC_CHANNELS, width), 3, 6, dilation=6)
+    convolution(scaled(FC_CHANNELS, width), 1, 0)
+    return layers, [*out_channels, channels], [*taps, len(layers) - 1]

@@ -1,0 +1,118 @@
+"""SSD's head: a 3x3 convolution for scores and one for offsets on every level; its losses and its detections.
+
+Source: Liu et al., SSD, ECCV 2016; keys as in MMDetection 2.14 and later.
+
+Sizes:  N images,  G ground-truth boxes an image (padded),  A default boxes,  C classes; label C is background.
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from mmcv_need.errors import ConfigError
+from mmdet.core.anchor.anchor_generator import Anchors, SSDAnchorGenerator
+from mmdet.core.anchor.builder import ANCHOR_GENERATORS
+from mmdet.core.bbox.assigner import MaxIoUAssigner
+from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS
+from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
+from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect
+from mmdet.models.builder import HEADS
+from mmdet.models.layers import xavier_uniform
+from mmdet.models.losses.multibox_loss import multibox_loss
+
+
+class SSDTrainCfg:
+    """`model.train_cfg`: how default boxes learn from ground truth.
+
+    Args:
+        assigner: matches boxes to ground truth.
+        smoothl1_beta: where smooth L1 turns into a line.
+        neg_pos_ratio: hard negatives for each positive.
+        allowed_border: -1: boxes may reach outside the picture; nothing else is SSD.
+        pos_weight: -1 (weight 1); accepted for MMDetection's configs.
+        debug: no effect; accepted for MMDetection's configs.
+    """
+    config_parts = {'assigner': BBOX_ASSIGNERS}
+
+    def __init__(self, assigner: MaxIoUAssigner, smoothl1_beta: float = 1.0, neg_pos_ratio: float = 3,
+                 allowed_border: int = -1, pos_weight: float = -1, debug: bool = False):
+        if allowed_border >= 0:
+            raise ConfigError(f'allowed_border {allowed_border}: SSD keeps boxes that reach outside the picture; set it to -1')
+        if pos_weight > 0:
+            raise ConfigError(f'pos_weight {pos_weight}: positives and negatives weigh the same in SSD; set it to -1')
+        if smoothl1_beta <= 0 or neg_pos_ratio < 0:
+            raise ConfigError(f'expected smoothl1_beta > 0 and neg_pos_ratio >= 0, not {smoothl1_beta} and {neg_pos_ratio}')
+        self.assigner = assigner
+        self.smoothl1_beta = smoothl1_beta
+        self.neg_pos_ratio = neg_pos_ratio
+
+
+@HEADS.register_module(parts=dict(anchor_generator=ANCHOR_GENERATORS, bbox_coder=BBOX_CODERS))
+class SSDHead(nn.Module):
+    """Scores and offsets of all default boxes.
+
+    Args:
+        in_channels: channels of each level.
+        anchor_generator: default boxes, as many levels.
+        bbox_coder: meaning of the offsets.
+        num_classes: C, without background.
+    """
+
+    def __init__(self, in_channels: Sequence[int], anchor_generator: SSDAnchorGenerator,
+                 bbox_coder: Optional[DeltaXYWHBBoxCoder] = None, num_classes: int = 80):
+        super().__init__()
+        if len(in_channels) != anchor_generator.num_levels:
+            raise ConfigError(f'in_channels has {len(in_channels)} levels, anchor_generator {anchor_generator.num_levels}; '
+                              f'expected as many')
+        if num_classes < 1:
+            raise ConfigError(f'num_classes must be at least 1, not {num_classes}')
+        self.num_classes = num_classes
+        self.anchor_generator = anchor_generator
+        self.bbox_coder = bbox_coder or DeltaXYWHBBoxCoder(target_stds=(0.1, 0.1, 0.2, 0.2))
+        per_cell = list(zip(in_channels, anchor_generator.num_base_anchors))
+        self.cls_convs = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, k * (num_classes + 1), 3, padding=1)) for channels, k in per_cell)
+        self.reg_convs = nn.ModuleList(nn.Sequential(nn.Conv2d(channels, k * 4, 3, padding=1)) for channels, k in per_cell)
+        xavier_uniform(self)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
+        """Features (N, c, h, w) of each level -> scores (N, A, C+1) and offsets (N, A, 4), levels one after the other."""
+        scores = [_flatten(conv(level), self.num_classes + 1) for conv, level in zip(self.cls_convs, levels)]
+        deltas = [_flatten(conv(level), 4) for conv, level in zip(self.reg_convs, levels)]
+        return torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
+
+    def anchors(self, levels: Sequence[Tensor]) -> Anchors:
+        return self.anchor_generator.grid_anchors([tuple(level.shape[-2:]) for level in levels], levels[0].device)
+
+    def loss(self, scores: Tensor, deltas: Tensor, anchors: Anchors, gt_bboxes: Tensor, gt_labels: Tensor,
+             cfg: SSDTrainCfg) -> Dict[str, Tensor]:
+        """Losses of each image.
+
+        Args:
+            scores: (N, A, C+1).
+            deltas: (N, A, 4).
+            anchors: A default boxes.
+            gt_bboxes: (N, G, 4) in pixels of the input.
+            gt_labels: (N, G) int64, -1 at padding.
+            cfg: matching and mining.
+
+        Returns:
+            loss_cls, loss_bbox: (N,) each.
+        """
+        found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels >= 0)
+        matched_bboxes = gt_bboxes.gather(1, found.matched[..., None].expand(-1, -1, 4))
+        targets = self.bbox_coder.encode(anchors.boxes, matched_bboxes).masked_fill(~found.positive[..., None], 0.0)
+        labels = gt_labels.gather(1, found.matched).masked_fill(~found.positive, self.num_classes)
+        return multibox_loss(scores, deltas, labels, targets, found.positive, found.negative,
+                             neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta)
+
+    def get_bboxes(self, scores: Tensor, deltas: Tensor, anchors: Anchors, metas: Sequence[Mapping[str, Any]],
+                   cfg: SSDTestCfg, rescale: bool = False) -> List[Detections]:
+        return detect(scores, deltas, anchors, self.bbox_coder, metas, cfg, rescale)
+
+
+def _flatten(maps: Tensor, size: int) -> Tensor:
+    """(N, K*size, H, W) -> (N, H*W*K, size), rows first."""
+    return maps.permute(0, 2, 3, 1).reshape(maps.size(0), -1, size)

@@ -1,0 +1,79 @@
+"""A detector of one stage: backbone, neck, head."""
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from torch import Tensor, nn
+
+from mmdet.core.post_processing.detections import Detections, SSDTestCfg
+from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, INITIALIZERS, NECKS
+from mmdet.models.dense_heads.ssd_head import SSDTrainCfg
+
+Losses = Dict[str, Tensor]
+
+
+@DETECTORS.register_module(parts=dict(backbone=BACKBONES, neck=NECKS, bbox_head=HEADS, train_cfg=SSDTrainCfg,
+                                      test_cfg=SSDTestCfg, init_cfg=INITIALIZERS))
+class SingleStageDetector(nn.Module):
+    """Image in, losses or detections out.
+
+    Args:
+        backbone: image -> features.
+        neck: features -> levels; None passes them on.
+        bbox_head: levels -> scores, offsets, losses, detections.
+        train_cfg: needed for losses.
+        test_cfg: needed for detections.
+        init_cfg: weights for the whole detector.
+    """
+
+    def __init__(self, backbone: nn.Module, bbox_head: nn.Module, neck: Optional[nn.Module] = None,
+                 train_cfg: Optional[SSDTrainCfg] = None, test_cfg: Optional[SSDTestCfg] = None,
+                 init_cfg: Optional[Callable[[nn.Module], None]] = None):
+        super().__init__()
+        self.backbone = backbone
+        if neck is not None:
+            self.neck = neck
+        self.bbox_head = bbox_head
+        self.train_cfg = train_cfg
+        self.test_cfg = test_cfg or SSDTestCfg()
+        if init_cfg is not None:
+            init_cfg(self)
+
+    def extract_feat(self, img: Tensor) -> Tuple[Tensor, ...]:
+        """(N, 3, H, W) -> the levels that the head predicts on."""
+        features = self.backbone(img)
+        return self.neck(features) if hasattr(self, 'neck') else features
+
+    def forward(self, img: Tensor, img_metas: Optional[Sequence[Mapping[str, Any]]] = None, return_loss: bool = True,
+                gt_bboxes: Optional[Tensor] = None, gt_labels: Optional[Tensor] = None,
+                rescale: bool = False) -> Union[Losses, List[Detections]]:
+        """Losses of a batch (`return_loss`), or its detections.
+
+        Args:
+            img: (N, 3, H, W) network input.
+            img_metas: one mapping a picture; detections need `img_shape` and `scale_factor`.
+            return_loss: which of the two.
+            gt_bboxes: (N, G, 4) in pixels of the input, for losses.
+            gt_labels: (N, G) int64, -1 at padding, for losses.
+            rescale: whether detections are in pixels of the original picture.
+        """
+        levels = self.extract_feat(img)
+        scores, deltas = self.bbox_head(levels)
+        anchors = self.bbox_head.anchors(levels)
+        if return_loss:
+            return self.bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, self.train_cfg)
+        return self.bbox_head.get_bboxes(scores, deltas, anchors, img_metas, self.test_cfg, rescale)
+
+    @staticmethod
+    def summarize_losses(losses: Losses, num_samples: int) -> Dict[str, Any]:
+        """The training step's answer: the sum to go backward from, and what to log, all left on the device.
+
+        Args:
+            losses: (N,) losses of each image by name.
+            num_samples: N.
+        """
+        log_vars = {name: loss.sum() for name, loss in losses.items()}
+        total = sum(log_vars.values())
+        log_vars['loss'] = total
+        return {'loss': total, 'log_vars': {name: value.detach() for name, value in log_vars.items()},
+                'num_samples': num_samples}

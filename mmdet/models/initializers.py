@@ -1,0 +1,30 @@
+"""`init_cfg`: where a module's first weights come from."""
+from __future__ import annotations
+
+from torch import nn
+
+from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
+from mmcv_need.pretrained import local_file
+from mmdet.models.builder import INITIALIZERS
+
+
+@INITIALIZERS.register_module('Pretrained')
+class Pretrained:
+    """Loads weights that fit by name and shape, such as ImageNet weights into a backbone.
+
+    Args:
+        checkpoint: a file, an address, or a name such as 'open-mmlab://vgg16_caffe'.
+        prefix: take only keys that begin with this, and cut it off ('backbone.' of a whole detector).
+
+    Raises:
+        CheckpointError: at construction, before anything slow: it is not here and cannot be fetched.
+    """
+
+    def __init__(self, checkpoint: str, prefix: str = ''):
+        self.path = local_file(checkpoint)
+        self.prefix = prefix
+
+    def __call__(self, module: nn.Module) -> None:
+        state = state_dict_of(read_checkpoint(self.path))
+        cut = {key[len(self.prefix):]: value for key, value in state.items() if key.startswith(self.prefix)}
+        load_weights(module, cut, self.path)

@@ -1,0 +1,63 @@
+"""SSD multibox loss: softmax on positive and mined boxes, smooth L1 on positive boxes.
+
+Source: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, eq. (1)-(3) and sec. 2.2; normalised as in MMDetection.
+
+Sizes:  N images,  A default boxes an image,  C foreground classes; label C is background.
+"""
+from __future__ import annotations
+
+from typing import Dict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def multibox_loss(scores: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor, positive: Tensor, negative: Tensor,
+                  neg_pos_ratio: float = 3.0, beta: float = 1.0) -> Dict[str, Tensor]:
+    """Losses of each image, normalised by the positives of the batch on this device, at least 1 an image.
+
+    Args:
+        scores: (N, A, C+1) logits.
+        deltas: (N, A, 4).
+        labels: (N, A) int64, C where not positive.
+        delta_targets: (N, A, 4), zero where not positive.
+        positive, negative: (N, A) bool; boxes that are neither take no part and are never mined.
+        neg_pos_ratio: negatives mined for each positive, the hardest of their image.
+        beta: where smooth L1 turns from a square into a line.
+
+    Returns:
+        loss_cls, loss_bbox: (N,) each.
+    """
+    classification = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten(), reduction='none').view_as(labels)
+    num_positive = positive.sum(dim=1)  # (N,)
+    normalizer = num_positive.clamp(min=1).sum()
+    mined = hardest_sum(classification, negative, num_positive * neg_pos_ratio)
+    loss_cls = (classification * positive).sum(dim=1) + mined
+    regression = smooth_l1(deltas.float() - delta_targets, beta).sum(dim=2)  # (N, A)
+    loss_bbox = (regression * positive).sum(dim=1)
+    return {'loss_cls': loss_cls / normalizer, 'loss_bbox': loss_bbox / normalizer}
+
+
+def smooth_l1(difference: Tensor, beta: float) -> Tensor:
+    """0.5 d^2 / beta below beta, |d| - 0.5 beta above."""
+    size = difference.abs()
+    return torch.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta)
+
+
+def hardest_sum(loss: Tensor, negative: Tensor, num_kept: Tensor) -> Tensor:
+    """Sum the largest negative losses of each image: what mining the hardest boxes contributes.
+
+    Sorting values and masking ranks keeps every shape constant and needs no index sort; ties cannot change the sum.
+
+    Args:
+        loss: (N, A) classification loss of every box, >= 0.
+        negative: (N, A) bool, boxes that may be mined (valid and unmatched).
+        num_kept: (N,) how many to keep of each image; fewer where an image runs out.
+
+    Returns:
+        (N,) sums.
+    """
+    hardest = loss.masked_fill(~negative, 0.0).sort(dim=1, descending=True).values
+    rank = torch.arange(loss.size(1), device=loss.device)
+    return (hardest * (rank < num_kept[:, None])).sum(dim=1)
