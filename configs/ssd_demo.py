@@ -1,0 +1,55 @@
+# A small SSD on generated pictures: see a detector learn within minutes, on any machine
+#
+#   bash test/train_demo.sh
+#
+_base_ = ['_base_/models/ssd_demo.py', '_base_/datasets/coco_detection.py', '_base_/default_runtime.py']
+
+data_root = 'data/demo/'
+img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='Expand', mean=img_norm_cfg['mean'], to_rgb=True, ratio_range=(1, 1.5)),
+    dict(type='MinIoURandomCrop', min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size=0.5),
+    dict(type='Resize', img_scale=(160, 160), keep_ratio=False),
+    dict(type='RandomFlip', flip_ratio=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='Normalize', **img_norm_cfg),
+    dict(type='DefaultFormatBundle'),
+    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels'])
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='MultiScaleFlipAug',
+        img_scale=(160, 160),
+        flip=False,
+        transforms=[
+            dict(type='Resize', keep_ratio=False),
+            dict(type='Normalize', **img_norm_cfg),
+            dict(type='ImageToTensor', keys=['img']),
+            dict(type='Collect', keys=['img'])
+        ])
+]
+data = dict(
+    samples_per_gpu=16,
+    workers_per_gpu=1,
+    train=dict(
+        ann_file=data_root + 'annotations/instances_train2017.json',
+        img_prefix=data_root + 'train2017/',
+        pipeline=train_pipeline),
+    val=dict(
+        ann_file=data_root + 'annotations/instances_val2017.json',
+        img_prefix=data_root + 'val2017/',
+        pipeline=test_pipeline),
+    test=dict(
+        ann_file=data_root + 'annotations/instances_val2017.json',
+        img_prefix=data_root + 'val2017/',
+        pipeline=test_pipeline))
+
+optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4)
+optimizer_config = dict(grad_clip=dict(max_norm=10))
+lr_config = dict(policy='step', warmup='linear', warmup_iters=100, warmup_ratio=0.01, step=[11, 13])
+runner = dict(type='EpochBasedRunner', max_epochs=14)
+evaluation = dict(interval=2, metric='bbox')
+log_config = dict(interval=10)
