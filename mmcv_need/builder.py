@@ -6,13 +6,14 @@ from typing import Any, Callable
 import torch
 from torch import nn
 
+from mmcv_need.errors import ConfigError
 from mmcv_need.registry import Registry, build
 
 OPTIMIZERS = Registry('OPTIMIZERS')
 
-for _name, _optimizer in vars(torch.optim).items():
-    if isinstance(_optimizer, type) and issubclass(_optimizer, torch.optim.Optimizer) and _optimizer is not torch.optim.Optimizer:
-        OPTIMIZERS.register_module(_name, module=_optimizer, factory=True)
+for _name, _class in vars(torch.optim).items():
+    if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer:
+        OPTIMIZERS.register_module(_name, module=_class, factory=True)
 
 
 def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> torch.optim.Optimizer:
@@ -25,7 +26,10 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
         ConfigError: unknown optimizer or argument, or a value that the optimizer refuses.
     """
     make: Callable[..., torch.optim.Optimizer] = build(config, OPTIMIZERS, key=key)
-    optimizer = make([p for p in model.parameters() if p.requires_grad])
+    try:
+        optimizer = make([p for p in model.parameters() if p.requires_grad])
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f'{key}: {make.func.__name__} refused its arguments: {error}') from error
     for group in optimizer.param_groups:
         group.setdefault('initial_lr', group['lr'])
     return optimizer

@@ -84,7 +84,8 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
             with zipfile.ZipFile(path) as archive:
                 broken = archive.testzip()
             if broken is not None:
-                raise CheckpointError(f"{path}: damaged: its part '{broken}' does not match its checksum. Use an older checkpoint")
+                raise CheckpointError(f"{path}: damaged: its part '{broken}' does not match its checksum. "
+                                      f'Use an older checkpoint')
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
@@ -92,7 +93,8 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
         reason = str(error).strip().split('\n')[0][:200]
         raise CheckpointError(f'{path}: not a checkpoint that can be read ({type(error).__name__}: {reason})') from error
     if not isinstance(checkpoint, dict):
-        raise CheckpointError(f'{path}: holds a {type(checkpoint).__name__}; expected a dict of tensors or dict(state_dict=...)')
+        raise CheckpointError(f'{path}: holds a {type(checkpoint).__name__}; expected a dict of tensors, or '
+                              f'dict(state_dict=...)')
     return checkpoint
 
 

@@ -25,7 +25,7 @@ LAZY = object()  # a part that stays config data, to be built later by whoever o
 class Component(NamedTuple):
     """An entry of the table. `factory`: building gives a callable that still waits for its first argument."""
     make: Callable[..., Any]
-    registry: 'Registry'
+    registry: Registry
     parts: Mapping[str, Any]
     factory: bool
 

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument('config')
     parser.add_argument('--key', help='print the value of this dotted key only, such as data.samples_per_gpu')
     parser.add_argument('--where', action='store_true', help='with --key: print the file and line of the value as well')
-    parser.add_argument('--options', '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', dest='cfg_options')
+    parser.add_argument('--cfg-options', '--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
     args = parser.parse_args(arguments)
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)

@@ -35,7 +35,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--eval', nargs='+', metavar='METRIC', help='bbox')
     parser.add_argument('--out', metavar='FILE.json', help='write the detections as COCO results')
     parser.add_argument('--work-dir', help='write eval_<time>.json with config and metrics here')
-    parser.add_argument('--eval-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='e.g. classwise=True')
+    parser.add_argument('--eval-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='such as classwise=True')
     add_common_options(parser)
     args = parser.parse_args(arguments)
     if not (args.eval or args.out):
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str]) -> None:
         print(metric)
         if args.work_dir:
             os.makedirs(args.work_dir, exist_ok=True)
-            with open(os.path.join(args.work_dir, f"eval_{time.strftime('%Y%m%d_%H%M%S')}.json"), 'w', encoding='utf-8') as file:
+            name = time.strftime('eval_%Y%m%d_%H%M%S.json')
+            with open(os.path.join(args.work_dir, name), 'w', encoding='utf-8') as file:
                 json.dump({'config': args.config, 'metric': metric}, file)
 
 

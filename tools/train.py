@@ -32,7 +32,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where logs and checkpoints go; work_dirs/<config name> by default')
     resume = parser.add_mutually_exclusive_group()
     resume.add_argument('--resume-from', metavar='CHECKPOINT', help='go on exactly where this checkpoint was written')
-    resume.add_argument('--auto-resume', action='store_true', help='go on from the newest checkpoint of the work dir, if there is one')
+    resume.add_argument('--auto-resume', action='store_true',
+                        help='go on from the newest checkpoint of the work dir, if there is one')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
     cards = parser.add_mutually_exclusive_group()
     cards.add_argument('--gpus', type=int, help='number of cards; more than 1 needs a launcher: torchrun --nproc_per_node N')
@@ -40,7 +41,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     cards.add_argument('--gpu-id', type=int, help='which card')
     parser.add_argument('--seed', type=int, help='of weights, order and augmentation; drawn and logged if not given')
     parser.add_argument('--deterministic', action='store_true', help='repeatable algorithms on accelerators, slower')
-    parser.add_argument('--max_steps', '--max-steps', type=int, default=0, help='stop after exactly so many iterations; 0 runs all')
+    parser.add_argument('--max_steps', '--max-steps', type=int, default=0,
+                        help='stop after exactly so many iterations; 0 runs all')
     add_common_options(parser)
     return parser.parse_args(arguments)
 
@@ -51,10 +53,12 @@ def settle(args: argparse.Namespace) -> Config:
     require(cfg, 'model', 'data', 'optimizer', 'runner')
     card = args.gpu_id if args.gpu_id is not None else args.gpu_ids[0] if args.gpu_ids else None
     if args.launcher == 'none' and max(args.gpus or 1, len(args.gpu_ids or [0])) > 1:
-        raise ConfigError('several cards need a process each: torchrun --nproc_per_node N tools/train.py ... --launcher pytorch')
+        raise ConfigError('several cards need a process each: torchrun --nproc_per_node N tools/train.py CONFIG '
+                          '--launcher pytorch')
     if card is not None and ':' not in args.device and args.device != 'cpu':
         args.device = f'{args.device}:{card}'
-    cfg['work_dir'] = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', os.path.splitext(os.path.basename(args.config))[0])
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg['work_dir'] = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg['deterministic'] = args.deterministic or bool(cfg.get('deterministic'))
     if args.resume_from:
         cfg['resume_from'] = args.resume_from

@@ -42,7 +42,8 @@ class LrUpdaterHook(Hook):
             if warmup not in WARMUPS:
                 raise ConfigError(f"warmup {warmup!r} is not one of {', '.join(WARMUPS)}")
             if warmup_iters <= 0 or not 0 < warmup_ratio <= 1:
-                raise ConfigError(f'warmup needs warmup_iters > 0 and 0 < warmup_ratio <= 1, not {warmup_iters} and {warmup_ratio}')
+                raise ConfigError(f'warmup needs warmup_iters > 0 and 0 < warmup_ratio <= 1, not {warmup_iters} and '
+                                  f'{warmup_ratio}')
         self.by_epoch = by_epoch
         self.warmup = warmup
         self.warmup_iters = warmup_iters

@@ -66,7 +66,8 @@ class TextLoggerHook(Hook):
         left = self.seconds / (runner.iter - self.start_iter + 1) * (total - runner.iter - 1)
         in_text = [f'memory: {memory}'] if memory is not None and devices.memory_in_text_log(runner.device) else []
         fields = [f'lr: {lr:.3e}', f'eta: {datetime.timedelta(seconds=int(left))}', f"time: {values['time']:.3f}",
-                  f"data_time: {values['data_time']:.3f}", *in_text, *(f'{name}: {value:.4f}' for name, value in losses.items())]
+                  f"data_time: {values['data_time']:.3f}", *in_text,
+                  *(f'{name}: {value:.4f}' for name, value in losses.items())]
         runner.logger.info('Epoch [%d][%d/%d]\t%s', runner.epoch + 1, runner.inner_iter + 1, len(runner.data_loader),
                            ', '.join(fields))
         self._write_json(runner, {

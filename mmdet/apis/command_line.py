@@ -18,11 +18,13 @@ from mmdet.apis.settings import check_top_level
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--device', default='auto', help='auto (npu, then cuda, then cpu), npu, cuda, cpu, or one with a card: npu:1')
+    parser.add_argument('--device', default='auto', help=f"auto (the first of these that is here), {', '.join(devices.KINDS)}, "
+                                                         f'or one with a card, such as {next(iter(devices.KINDS))}:1')
     parser.add_argument('--data-root', metavar='DIR', help="folder to use wherever the config uses its data_root")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change the config, e.g. data.samples_per_gpu=4 data.train.times=1')
-    parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='old name of --cfg-options')
+    parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='old name of --cfg-options')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes of this run')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmcv_need.config import Config
-from mmcv_need.errors import ConfigError
+from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks import HOOKS
 
 # Extra layers of SSDVGG before MMDetection 2.14, which had them in the backbone, by input size: strides, paddings, last kernel.
@@ -35,8 +35,9 @@ def canonical(cfg: Config) -> Config:
         policy = cfg.lr_config.pop('policy')
         name = f'{policy[:1].upper()}{policy[1:]}LrUpdaterHook'
         if name not in HOOKS:
-            known = ', '.join(hook[:-len('LrUpdaterHook')].lower() for hook in HOOKS.module_dict if hook.endswith('LrUpdaterHook'))
-            raise ConfigError(f"{cfg.where('lr_config')}: lr_config.policy: no policy is called '{policy}'. Known: {known}.")
+            known = [hook[:-len('LrUpdaterHook')].lower() for hook in HOOKS.module_dict if hook.endswith('LrUpdaterHook')]
+            raise ConfigError(f"{cfg.where('lr_config')}: lr_config.policy: no policy is called '{policy}'."
+                              f'{did_you_mean(policy, known)}')
         cfg.lr_config['type'] = name
     return cfg
 

@@ -9,14 +9,14 @@ from mmcv_need.errors import ConfigError, nearest
 from mmcv_need.registry import LAZY
 
 # Top-level keys that training or testing reads.
-KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config', 'log_config',
-        'custom_hooks', 'dist_params', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed', 'device', 'gpu_ids',
-        'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'opencv_num_threads', 'mp_start_method',
-        'train_cfg', 'test_cfg', 'total_epochs')
+KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
+        'log_config', 'custom_hooks', 'dist_params', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
+        'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
 UNSUPPORTED = ('fp16', 'momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
-# Variables that MMDetection's own config files define and nothing reads.
-VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline', 'mp_start_method')
+# What MMDetection's own config files and dumps define and nothing here needs to read.
+VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
+             'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
 
 
 class LoaderSettings:
@@ -83,7 +83,7 @@ def check_top_level(cfg: Config) -> None:
     Raises:
         ConfigError: a key that is nearly one that is read, or one that means something that is not supported.
     """
-    for key in cfg.keys():
+    for key in cfg:
         if key in UNSUPPORTED and cfg[key] is not None:
             raise ConfigError(f'{cfg.where(key)}: {key}: not supported. Remove it, or set it to None')
         if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:

@@ -76,8 +76,8 @@ def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
     expected, found = len(dataset.CLASSES), model.bbox_head.num_classes
     if expected != found:
         names = ', '.join(dataset.CLASSES[:6]) + (', ...' if expected > 6 else '')
-        raise ConfigError(f"{cfg.where('model.bbox_head.num_classes')}: model.bbox_head.num_classes is {found}, but the training "
-                          f'data have {expected} classes ({names}). Set num_classes={expected}, or `classes` of the dataset')
+        raise ConfigError(f"{cfg.where('model.bbox_head.num_classes')}: model.bbox_head.num_classes is {found}, but the data "
+                          f'have {expected} classes ({names}). Set num_classes={expected}, or `classes` of the dataset')
 
 
 def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Optional[EvalHook]:
@@ -112,7 +112,8 @@ def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[Ev
     if eval_hook is not None:
         runner.register_hook(eval_hook)
     for i, hook in enumerate(cfg.get('custom_hooks') or []):
-        runner.register_hook(build(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',)), hook.get('priority', Priority.NORMAL))
+        custom = build(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
+        runner.register_hook(custom, hook.get('priority', Priority.NORMAL))
     if cfg.get('log_config') is not None:
         settings = build(cfg, LogSettings, key='log_config')
         for i, hook in enumerate(settings.hooks):

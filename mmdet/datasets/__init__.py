@@ -3,4 +3,4 @@ from mmdet.datasets import coco, pipelines, wrappers
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.loader.data_loader import eval_loader, train_loader
 
-__all__ = ['DATASETS', 'PIPELINES', 'coco', 'pipelines', 'eval_loader', 'train_loader', 'wrappers']
+__all__ = ['DATASETS', 'PIPELINES', 'coco', 'eval_loader', 'pipelines', 'train_loader', 'wrappers']

@@ -43,7 +43,7 @@ class Annotations(NamedTuple):
         width, height = (int(side) for side in self.sizes[index])
         return {'filename': self.file_names[index], 'id': int(self.ids[index]), 'width': width, 'height': height}
 
-    def subset(self, indices: Sequence[int]) -> 'Annotations':
+    def subset(self, indices: Sequence[int]) -> Annotations:
         """These pictures only, in this order."""
         counts = np.diff(self.first)[indices]
         rows = np.concatenate([np.arange(self.first[i], self.first[i + 1]) for i in indices] or [np.zeros(0, np.int64)])

@@ -35,7 +35,7 @@ class CocoDataset:
     """
     CLASSES = COCO_CLASSES
 
-    def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[None, str, Sequence[str]] = None,
+    def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
         self.ann_file = os.path.join(data_root or '', ann_file)
         self.img_prefix = os.path.join(data_root or '', img_prefix)
@@ -87,7 +87,7 @@ class CocoDataset:
         return self._metric(results, metric=metric, logger=logger, classwise=classwise)
 
 
-def _class_names(classes: Union[None, str, Sequence[str]]) -> Optional[List[str]]:
+def _class_names(classes: Union[str, Sequence[str], None]) -> Optional[List[str]]:
     if not isinstance(classes, str):
         return None if classes is None else list(classes)
     if not os.path.isfile(classes):

@@ -47,9 +47,9 @@ def choose_categories(path: str, content: Mapping[str, Any], classes: Optional[S
     names = [name for _, name in categories]
     for name in classes if classes is not None else []:
         if name not in names:
+            some = ', '.join(map(str, names[:10])) + (', ...' if len(names) > 10 else '')
             raise DataError(f"{path}: has no category '{name}', which the config's classes name.{did_you_mean(name, names)} "
-                            f'The file has {len(names)}: {", ".join(map(str, names[:10]))}{", ..." if len(names) > 10 else ""}. '
-                            f'Set `classes` of this dataset to names from the file')
+                            f'The file has {len(names)}: {some}. Set `classes` of this dataset to names from the file')
     wanted = names if classes is None else classes
     kept = [(number, name) for number, name in categories if name in wanted]
     return [number for number, _ in kept], [name for _, name in kept]

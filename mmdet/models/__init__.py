@@ -6,4 +6,5 @@ from mmdet.models.dense_heads import ssd_head
 from mmdet.models.detectors import single_stage
 from mmdet.models.necks import ssd_neck
 
-__all__ = ['BACKBONES', 'DETECTORS', 'HEADS', 'NECKS', 'initializers', 'layers', 'single_stage', 'ssd_head', 'ssd_neck', 'ssd_vgg']
+__all__ = ['BACKBONES', 'DETECTORS', 'HEADS', 'NECKS', 'initializers', 'layers', 'single_stage', 'ssd_head', 'ssd_neck',
+           'ssd_vgg']

@@ -40,12 +40,12 @@ class Anchors(NamedTuple):
     num_level: Tuple[int, ...]
 
     @classmethod
-    def from_boxes(cls, boxes: Tensor, num_level: Sequence[int]) -> 'Anchors':
+    def from_boxes(cls, boxes: Tensor, num_level: Sequence[int]) -> Anchors:
         x_extents, x_index = torch.unique(boxes[:, [0, 2]], dim=0, return_inverse=True)
         y_extents, y_index = torch.unique(boxes[:, [1, 3]], dim=0, return_inverse=True)
         return cls(boxes, x_extents, y_extents, x_index, y_index, tuple(num_level))
 
-    def to(self, device: torch.device) -> 'Anchors':
+    def to(self, device: torch.device) -> Anchors:
         return Anchors(*(part.to(device) for part in self[:-1]), self.num_level)
 
 

@@ -37,7 +37,8 @@ def find_evaluator(name: str = '') -> Evaluator:
             continue
         version = getattr(importlib.import_module(package), '__version__', '')
         return Evaluator(f'{package} {version}'.strip(), module.COCO, eval_class)
-    raise UserError(f"no COCO evaluator is installed ({', '.join([name] if name else MODULES)}): pip install hotcoco pycocotools")
+    wanted = ', '.join([name] if name else MODULES)
+    raise UserError(f'no COCO evaluator is installed ({wanted}). Run: pip install hotcoco pycocotools')
 
 
 def match(evaluator: Evaluator, ground_truth: Dict[str, Any], rows: np.ndarray, cat_ids: Sequence[int],

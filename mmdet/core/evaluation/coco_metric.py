@@ -87,7 +87,8 @@ def _ground_truth(content: Mapping[str, Any], image_ids: set) -> Dict[str, Any]:
             'categories': [{'id': c['id'], 'name': c['name']} for c in content['categories']]}
 
 
-def average_precision(found: Mapping[str, np.ndarray], area: str = '', max_dets: int = 100, iou: Union[int, slice] = slice(None)) -> float:
+def average_precision(found: Mapping[str, np.ndarray], area: str = '', max_dets: int = 100,
+                      iou: Union[int, slice] = slice(None)) -> float:
     """Mean over thresholds, recall levels and classes of what there is to find; -1 if nothing is."""
     return _mean(found['precision'][iou, :, :, AREAS[area], MAX_DETS.index(max_dets)])
 

@@ -38,7 +38,7 @@ class PixelOps(NamedTuple):
     padded: bool
 
     @classmethod
-    def from_rows(cls, rows: Sequence[np.ndarray], shape: Tuple[int, int]) -> 'PixelOps':
+    def from_rows(cls, rows: Sequence[np.ndarray], shape: Tuple[int, int]) -> PixelOps:
         table = np.stack(rows).astype(np.float32)
         return cls(torch.from_numpy(table), bool((table[:, COLOUR] != np.float32(NO_COLOUR)).any()),
                    bool((table[:, FILL] != np.float32(NO_FILL)).any()), bool((table[:, VALID] != np.float32(shape)).any()))

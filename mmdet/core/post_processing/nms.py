@@ -32,7 +32,8 @@ class GreedyNMS:
         self.iou_threshold = iou_threshold
         self.class_agnostic = class_agnostic
 
-    def __call__(self, bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, max_num: Optional[int] = None) -> np.ndarray:
+    def __call__(self, bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
+                 max_num: Optional[int] = None) -> np.ndarray:
         """Indices kept, best score first.
 
         Args:
@@ -42,10 +43,12 @@ class GreedyNMS:
             max_num: stop at this many; None keeps on.
         """
         order = np.argsort(-scores, kind='stable')
-        return order[greedy_in_order(bboxes[order], None if self.class_agnostic else labels[order], self.iou_threshold, max_num)]
+        groups = None if self.class_agnostic else labels[order]
+        return order[greedy_in_order(bboxes[order], groups, self.iou_threshold, max_num)]
 
 
-def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold: float, max_num: Optional[int]) -> np.ndarray:
+def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold: float,
+                    max_num: Optional[int]) -> np.ndarray:
     """Positions kept of boxes that are sorted by score; each is compared with the boxes kept so far, of its class."""
     n = len(bboxes)
     limit = n if max_num is None else min(max_num, n)

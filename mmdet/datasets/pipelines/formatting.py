@@ -86,10 +86,13 @@ class MultiScaleFlipAug:
         flip_direction: of that.
     """
 
-    def __init__(self, transforms: Sequence[Any], img_scale: Any = None, flip: bool = False, flip_direction: str = 'horizontal'):
-        scales: List[Optional[Tuple[int, int]]] = [img_scale] if img_scale is None or isinstance(img_scale[0], int) else list(img_scale)
+    def __init__(self, transforms: Sequence[Any], img_scale: Any = None, flip: bool = False,
+                 flip_direction: str = 'horizontal'):
+        one = img_scale is None or isinstance(img_scale[0], int)
+        scales: List[Optional[Tuple[int, int]]] = [img_scale] if one else list(img_scale)
         if len(scales) != 1 or flip:
-            raise ConfigError('several views of a test picture (scales, flips) are not supported; give one img_scale and flip=False')
+            raise ConfigError('several views of a test picture (scales, flips) are not supported; give one img_scale and '
+                              'flip=False')
         self.transforms = Compose(transforms)
         self.scale = scales[0]
 

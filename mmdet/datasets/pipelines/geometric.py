@@ -153,14 +153,15 @@ class Resize:
         backend: 'cv2'.
     """
 
-    def __init__(self, img_scale: Union[None, Tuple[int, int], Sequence[Tuple[int, int]]] = None,
+    def __init__(self, img_scale: Union[Tuple[int, int], Sequence[Tuple[int, int]], None] = None,
                  multiscale_mode: str = 'range', ratio_range: Optional[Tuple[float, float]] = None, keep_ratio: bool = True,
                  bbox_clip_border: bool = True, backend: str = 'cv2'):
         scales = [] if img_scale is None else [img_scale] if isinstance(img_scale[0], (int, float)) else list(img_scale)
         if any(len(scale) != 2 or min(scale) < 1 for scale in scales):
             raise ConfigError(f'img_scale {img_scale}: expected (width, height) in pixels, or a list of such')
         if multiscale_mode not in ('range', 'value') or backend != 'cv2':
-            raise ConfigError(f"expected multiscale_mode 'range' or 'value' and backend 'cv2', not {multiscale_mode!r} and {backend!r}")
+            raise ConfigError(f"expected multiscale_mode 'range' or 'value' and backend 'cv2', not {multiscale_mode!r} and "
+                              f'{backend!r}')
         self.scales = [(int(scale[0]), int(scale[1])) for scale in scales]
         self.multiscale_mode = multiscale_mode
         self.ratio_range = ratio_range
@@ -207,7 +208,8 @@ class RandomFlip:
         direction: 'horizontal', 'vertical', 'diagonal' (both), or a list of them, each as often.
     """
 
-    def __init__(self, flip_ratio: Union[None, float, Sequence[float]] = None, direction: Union[str, Sequence[str]] = 'horizontal'):
+    def __init__(self, flip_ratio: Union[float, Sequence[float], None] = None,
+                 direction: Union[str, Sequence[str]] = 'horizontal'):
         self.directions: List[str] = [direction] if isinstance(direction, str) else list(direction)
         unknown = [name for name in self.directions if name not in DIRECTIONS]
         if unknown:

@@ -47,7 +47,8 @@ class LoadImageFromFile:
         file_client_args: dict(backend='disk').
     """
 
-    def __init__(self, to_float32: bool = False, color_type: str = 'color', file_client_args: Optional[Mapping[str, Any]] = None):
+    def __init__(self, to_float32: bool = False, color_type: str = 'color',
+                 file_client_args: Optional[Mapping[str, Any]] = None):
         if color_type != 'color':
             raise ConfigError(f"color_type '{color_type}': pictures are loaded in colour; set color_type='color'")
         if file_client_args and file_client_args.get('backend') != 'disk':

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import torch
 
-from mmdet.core.image.pixels import (COLOUR, FILL, NO_COLOUR, NO_FILL, NO_NORMALISE, NORMALISE, VALID, WIDTH, PixelOps,
-                                     finish_pixels)
+from mmdet.core.image import pixels
+from mmdet.core.image.pixels import COLOUR, FILL, NORMALISE, VALID
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Plan:
     flip_y: bool = False
     fill: Tuple[float, float, float] = (0., 0., 0.)
     fill_after_colour: bool = False
-    colour: Tuple[float, ...] = NO_COLOUR
+    colour: Tuple[float, ...] = pixels.NO_COLOUR
     mean: Tuple[float, ...] = (0., 0., 0.)
     std: Tuple[float, ...] = (1., 1., 1.)
     to_rgb: bool = False
@@ -65,19 +65,29 @@ class Plan:
 
     def move_window(self, x: int, y: int, width: int, height: int) -> None:
         """Show what is at (x, y, width, height) of the present view, which need not be inside it; before scaling only."""
+        if x < 0 or y < 0 or x + width > self.width or y + height > self.height:
+            self._forget_hidden()
         if self.flip_x:
             x = self.width - x - width
         if self.flip_y:
             y = self.height - y - height
         self.left, self.top, self.width, self.height = self.left + x, self.top + y, width, height
 
-    def settled(self) -> 'Plan':
+    def _forget_hidden(self) -> None:
+        """Cut the source to its visible part, without a copy: what a crop left out does not come back on a larger canvas."""
+        height, width = self.source.shape[:2]
+        x1, x2 = (min(max(side, 0), width) for side in (self.left, self.left + self.width))
+        y1, y2 = (min(max(side, 0), height) for side in (self.top, self.top + self.height))
+        self.source = self.source[y1:y2, x1:x2]
+        self.left, self.top = self.left - x1, self.top - y1
+
+    def settled(self) -> Plan:
         """A plan whose source is this view with all that was planned done to it, for whatever comes unplanned after."""
         view, row = render(self), pixel_row(self)
-        ops = PixelOps.from_rows([row], view.shape[:2])
-        if (row[NORMALISE] != np.float32(NO_NORMALISE)).any() or ops.colour or ops.fill:
-            pixels = torch.from_numpy(view).permute(2, 0, 1)[None]
-            view = finish_pixels(pixels, ops)[0].permute(1, 2, 0).contiguous().numpy()
+        ops = pixels.PixelOps.from_rows([row], view.shape[:2])
+        if (row[NORMALISE] != np.float32(pixels.NO_NORMALISE)).any() or ops.colour or ops.fill:
+            batch = torch.from_numpy(view).permute(2, 0, 1)[None]
+            view = pixels.finish_pixels(batch, ops)[0].permute(1, 2, 0).contiguous().numpy()
         return Plan(view)
 
 
@@ -120,15 +130,16 @@ def _warp(plan: Plan, size: Tuple[int, int]) -> np.ndarray:
         part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT, value=plan.fill)
         x1, y1 = x1 - left, y1 - top
     scale_x, scale_y = size[0] / plan.width, size[1] / plan.height
-    matrix = np.array([[scale_x, 0, (x1 - plan.left + 0.5) * scale_x - 0.5], [0, scale_y, (y1 - plan.top + 0.5) * scale_y - 0.5]])
+    matrix = np.array([[scale_x, 0, (x1 - plan.left + 0.5) * scale_x - 0.5],
+                       [0, scale_y, (y1 - plan.top + 0.5) * scale_y - 0.5]])
     return cv2.warpAffine(part, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def pixel_row(plan: Plan) -> np.ndarray:
     """(WIDTH,) float32: what `finish_pixels` still has to do to the rendered picture."""
-    row = np.empty(WIDTH, dtype=np.float32)
+    row = np.empty(pixels.WIDTH, dtype=np.float32)
     row[COLOUR] = plan.colour
-    row[FILL] = _fill_columns(plan) if plan.is_filled and plan.fill_after_colour else NO_FILL
+    row[FILL] = _fill_columns(plan) if plan.is_filled and plan.fill_after_colour else pixels.NO_FILL
     row[VALID] = plan.shape
     row[NORMALISE] = (*plan.mean, *plan.std, plan.to_rgb)
     return row
@@ -148,7 +159,10 @@ def _edge_lines(start: int, window: int, source: int, out: int, flip: bool) -> T
 
     Output pixel i samples the source at s = (i + 0.5) * window / out - 0.5 + start; bilinear weights give the picture the
     share s + 1 up to its first pixel and source - s from its last one on. An edge that the window does not pass has share 1.
+    A window wholly beside the picture has share 0 throughout, up to its last pixel.
     """
+    if max(start, 0) >= min(start + window, source):
+        return (0., 0., 0., 0.)
     slope = window / out
     offset = 0.5 * slope - 0.5 + start
     if flip:

@@ -75,7 +75,7 @@ class SSDVGG(nn.Module):
 
 def scaled(channels: int, factor: float) -> int:
     """Channels times a width factor, to a multiple of 8."""
-    return channels if factor == 1 else max(8, int(round(channels * factor / 8)) * 8)
+    return channels if factor == 1 else max(8, round(channels * factor / 8) * 8)
 
 
 def _layers(width: float, ceil_mode: bool, norm: Optional[NormFactory]) -> Tuple[List[nn.Module], List[int], List[int]]:

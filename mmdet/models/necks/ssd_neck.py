@@ -32,7 +32,8 @@ class SSDNeck(nn.Module):
         super().__init__()
         added = len(out_channels) - len(in_channels)
         if added < 1 or list(out_channels[:len(in_channels)]) != list(in_channels):
-            raise ConfigError(f'out_channels {tuple(out_channels)} must begin with in_channels {tuple(in_channels)} and add levels')
+            raise ConfigError(f'out_channels {tuple(out_channels)} must begin with in_channels {tuple(in_channels)} and '
+                              f'add levels')
         if not added == len(level_strides) == len(level_paddings):
             raise ConfigError(f'{added} added levels need as many level_strides ({len(level_strides)}) and '
                               f'level_paddings ({len(level_paddings)})')
