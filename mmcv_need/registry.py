@@ -84,19 +84,39 @@ def build(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '
     Raises:
         ConfigError: unknown type or argument, missing argument, wrong kind, or a value that a constructor refuses.
     """
-    value = config
-    for part in filter(None, key.split('.')):
-        value = value[int(part)] if isinstance(value, (list, tuple)) else value[part]
+    value = _section(config, key)
     if without:
         value = {name: item for name, item in value.items() if name not in without}
     return _Builder(config).build(value, key, kind, given)
 
 
-class _Builder:
-    """One walk over a config; knows where each value was written."""
+def check(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
+          given: Sequence[str] = ()) -> None:
+    """Everything that `build` checks before it calls a constructor, without calling any: names, arguments, kinds.
 
-    def __init__(self, config: Any):
+    Args:
+        config, kind, key, without: as for `build`.
+        given: names of the arguments that the program will add.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    value = {name: item for name, item in _section(config, key).items() if name not in without}
+    _Builder(config, dry=True).build(value, key, kind, dict.fromkeys(given))
+
+
+def _section(config: Any, key: str) -> Any:
+    for part in filter(None, key.split('.')):
+        config = config[int(part)] if isinstance(config, (list, tuple)) else config[part]
+    return config
+
+
+class _Builder:
+    """One walk over a config; knows where each value was written. A dry one makes nothing."""
+
+    def __init__(self, config: Any, dry: bool = False):
         self._where = getattr(config, 'where', lambda key: '')
+        self._dry = dry
 
     def fail(self, key: str, message: str) -> ConfigError:
         return ConfigError(': '.join(part for part in (self._where(key), key, message) if part))
@@ -143,6 +163,8 @@ class _Builder:
         parts = parts or getattr(make, 'config_parts', {})
         self._check_arguments(make, arguments, given, key, factory)
         built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()}
+        if self._dry:
+            return None
         if factory:
             return functools.partial(make, **built, **given)
         try:
@@ -160,7 +182,7 @@ class _Builder:
             return
         for name in arguments:
             if name not in accepted or name in given:
-                free = [other for other in accepted if other not in given]
+                free = ['type', *(other for other in accepted if other not in given)]
                 raise self.fail(f'{key}.{name}'.lstrip('.'), f'{make.__name__} ({make.__module__}) has no such argument.'
                                                              f'{did_you_mean(name, free)}')
         missing = [name for name, p in accepted.items() if p.default is p.empty and name not in arguments and name not in given]

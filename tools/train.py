@@ -20,7 +20,7 @@ from mmdet.apis import train_detector
 from mmdet.apis.command_line import add_common_options, choose_seed, read_config, run, start_device
 from mmdet.apis.data_root import check_annotation_files
 from mmdet.apis.env import env_info
-from mmdet.apis.settings import require
+from mmdet.apis.settings import check_sections, require
 from mmdet.apis.train import build_dataset
 from mmdet.models import DETECTORS
 from mmdet.version import __version__
@@ -64,7 +64,9 @@ def settle(args: argparse.Namespace) -> Config:
         cfg['resume_from'] = args.resume_from
     elif args.auto_resume:
         cfg['resume_from'] = find_latest(cfg.work_dir)
-    check_annotation_files(cfg, 'train', *([] if args.no_validate or not cfg.get('evaluation') else ['val']))
+    used = ['train'] if args.no_validate or not cfg.get('evaluation') else ['train', 'val']
+    check_sections(cfg, *used)
+    check_annotation_files(cfg, *used)
     return cfg
 
 

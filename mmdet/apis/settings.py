@@ -4,9 +4,14 @@ from __future__ import annotations
 import warnings
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
+from mmcv_need.builder import OPTIMIZERS
 from mmcv_need.config import Config
+from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
-from mmcv_need.registry import LAZY
+from mmcv_need.hooks import HOOKS, CheckpointHook
+from mmcv_need.registry import LAZY, check
+from mmdet.datasets import DATASETS
+from mmdet.models import DETECTORS
 
 # Top-level keys that training or testing reads.
 KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
@@ -75,6 +80,32 @@ class LogSettings:
     def __init__(self, interval: int = 50, hooks: Sequence[Mapping[str, Any]] = ({'type': 'TextLoggerHook'},)):
         self.interval = interval
         self.hooks = hooks
+
+
+def check_sections(cfg: Config, *datasets: str) -> None:
+    """Names and arguments of every component, before anything slow: without reading data, or making a network.
+
+    Args:
+        cfg: in canonical form.
+        datasets: sections of `data` that will be used.
+
+    Raises:
+        ConfigError: the first that is wrong.
+    """
+    check(cfg, DETECTORS, key='model')
+    check(cfg, DataSettings, key='data')
+    for section in datasets:
+        check(cfg, DATASETS, key=f'data.{section}')
+    check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
+    sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings, 'lr_config': HOOKS,
+                'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings}
+    for section, kind in sections.items():
+        if cfg.get(section) is not None:
+            check(cfg, kind, key=section)
+    for i, _ in enumerate(cfg.get('custom_hooks') or []):
+        check(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
+    for i, _ in enumerate((cfg.get('log_config') or {}).get('hooks', [])):
+        check(cfg, HOOKS, key=f'log_config.hooks.{i}')
 
 
 def check_top_level(cfg: Config) -> None:

@@ -82,9 +82,9 @@ def distort_colours(img: Tensor, parameters: Tensor) -> Tensor:
     h = h + hue
     h = torch.where(h > 360, h - 360, h)
     h = torch.where(h < 0, h + 360, h)
-    img = hsv_to_bgr(h, s * saturation, v) * torch.where(contrast_first > 0, one, contrast)
+    distorted = hsv_to_bgr(h, s * saturation, v) * torch.where(contrast_first > 0, one, contrast)
     order = torch.cat(tuple(parameters[5:8]), dim=1).long()  # (N, 3, 1, 1)
-    return img.gather(1, order.expand_as(img))
+    return torch.gather(distorted, 1, order.expand_as(img), out=torch.empty_like(img))  # `out` keeps the memory layout
 
 
 def bgr_to_hsv(img: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
@@ -139,4 +139,4 @@ def zero_padding(img: Tensor, parameters: Tensor) -> Tensor:
     """Zero beyond each picture's height and width, (2, N, 1, 1, 1)."""
     rows = torch.arange(img.size(2), device=img.device)[:, None] < parameters[0]
     columns = torch.arange(img.size(3), device=img.device) < parameters[1]
-    return img.masked_fill(~(rows & columns), 0.0)
+    return torch.where(rows & columns, img, img.new_zeros(()))  # masked_fill would lose the memory layout
