@@ -9,8 +9,8 @@ img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Expand', mean=img_norm_cfg['mean'], to_rgb=True, ratio_range=(1, 1.5)),
-    dict(type='MinIoURandomCrop', min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_crop_size=0.5),
+    dict(type='Expand', mean=img_norm_cfg['mean'], to_rgb=True, ratio_range=(1, 1.25), prob=0.3),
+    dict(type='MinIoURandomCrop', min_ious=(0.7, 0.9), min_crop_size=0.7),
     dict(type='Resize', img_scale=(160, 160), keep_ratio=False),
     dict(type='RandomFlip', flip_ratio=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -32,7 +32,7 @@ test_pipeline = [
         ])
 ]
 data = dict(
-    samples_per_gpu=16,
+    samples_per_gpu=8,
     workers_per_gpu=1,
     train=dict(
         ann_file=data_root + 'annotations/instances_train2017.json',
@@ -47,9 +47,9 @@ data = dict(
         img_prefix=data_root + 'val2017/',
         pipeline=test_pipeline))
 
-optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4)
+optimizer = dict(type='AdamW', lr=2e-3, weight_decay=1e-2)
 optimizer_config = dict(grad_clip=dict(max_norm=10))
-lr_config = dict(policy='step', warmup='linear', warmup_iters=100, warmup_ratio=0.01, step=[11, 13])
-runner = dict(type='EpochBasedRunner', max_epochs=14)
-evaluation = dict(interval=2, metric='bbox')
+lr_config = dict(policy='step', warmup='linear', warmup_iters=50, warmup_ratio=0.01, step=[12, 15])
+runner = dict(type='EpochBasedRunner', max_epochs=16)
+evaluation = dict(interval=4, metric='bbox')
 log_config = dict(interval=10)

@@ -43,9 +43,9 @@ class CocoDataset:
         self.pipeline = Compose(pipeline)
         content = load_json(self.ann_file)
         wanted = _class_names(classes)
-        if wanted is None and set(self.CLASSES) <= {item.get('name') for item in content['categories']}:
-            wanted = list(self.CLASSES)
         self.cat_ids, names = choose_categories(self.ann_file, content, wanted)
+        if wanted is None and set(self.CLASSES) <= set(names):
+            self.cat_ids, names = choose_categories(self.ann_file, content, self.CLASSES)
         self.CLASSES = tuple(names)
         self.annotations = to_columns(self.ann_file, content, self.cat_ids)
         if not test_mode:

@@ -70,9 +70,9 @@ def to_columns(path: str, content: Mapping[str, Any], category_ids: Sequence[int
     below one pixel. Crowds are kept as ignored.
     """
     images = content['images']
-    ids = [record(path, 'images', i, item, 'id') for i, item in enumerate(images)]
+    ids = [_integer(path, i, item, 'id') for i, item in enumerate(images)]
     place = {number: i for i, number in enumerate(ids)}
-    sizes = np.array([(record(path, 'images', i, item, 'width'), record(path, 'images', i, item, 'height'))
+    sizes = np.array([(_integer(path, i, item, 'width'), _integer(path, i, item, 'height'))
                       for i, item in enumerate(images)], dtype=np.int64).reshape(-1, 2)
     label_of = {number: label for label, number in enumerate(category_ids)}
     annotated = np.zeros(len(images), dtype=bool)
@@ -90,7 +90,8 @@ def to_columns(path: str, content: Mapping[str, Any], category_ids: Sequence[int
         x, y, w, h = _bbox(path, i, item)
         width, height = sizes[picture]
         touches = min(x + w, width) > max(x, 0) and min(y + h, height) > max(y, 0)
-        if not touches or item.get('area', w * h) <= 0 or w < 1 or h < 1:
+        area = item.get('area')
+        if not touches or (w * h if area is None else area) <= 0 or w < 1 or h < 1:
             continue
         crowd = bool(item.get('iscrowd'))
         pictures.append(picture)
@@ -103,6 +104,14 @@ def to_columns(path: str, content: Mapping[str, Any], category_ids: Sequence[int
                        np.array(ids, dtype=np.int64), sizes, np.concatenate([[0], np.cumsum(counts)]),
                        np.array(boxes, dtype=np.float32).reshape(-1, 4)[order], np.array(labels, dtype=np.int64)[order],
                        np.array(ignored, dtype=bool)[order], annotated)
+
+
+def _integer(path: str, index: int, item: Mapping[str, Any], key: str) -> int:
+    """A whole number of a picture's record; 640.0 will do."""
+    value = record(path, 'images', index, item, key)
+    if not isinstance(value, (int, float)) or value != int(value):
+        raise DataError(f'{path}: images[{index}].{key} is {value!r}; expected a whole number')
+    return int(value)
 
 
 def _bbox(path: str, index: int, item: Mapping[str, Any]) -> Tuple[float, float, float, float]:

@@ -9,6 +9,7 @@ model = dict(
         out_channels=(128, 256, 128, 64, 64),
         level_strides=(2, 2, 1),
         level_paddings=(1, 1, 0),
+        l2_norm_scale=5,  # BatchNorm's features are shorter than VGG's
         norm_cfg=dict(type='BN')),
     bbox_head=dict(
         type='SSDHead',

@@ -21,20 +21,22 @@ FIRST_LEVEL_PERCENT = {(300, 15): (7, 15), (300, 20): (10, 20), (512, 10): (4, 1
 
 
 class Anchors(NamedTuple):
-    """Default boxes, and their sides listed once.
+    """Default boxes, and what matching needs of them, computed once.
 
     Boxes of one row or column of a feature map share their vertical or horizontal extent, so a few hundred extents make
     up all boxes. Overlaps are computed on extents and combined: see bbox/iou.py.
 
     Fields:
         boxes: (A, 4) x1, y1, x2, y2 in pixels of the input; levels, then rows, columns, base boxes.
-        x_extents, y_extents: (X, 2), (Y, 2) distinct (from, to) of the boxes.
-        x_index, y_index: (A,) int64, box to extent.
+        areas: (A,) in square pixels.
+        starts, ends: (2, X) distinct horizontal extents, then vertical ones, padded to as many.
+        x_index, y_index: (A,) int64, box to extent, in the 2 X extents of both axes in a row.
         num_level: (L,) boxes of each level.
     """
     boxes: Tensor
-    x_extents: Tensor
-    y_extents: Tensor
+    areas: Tensor
+    starts: Tensor
+    ends: Tensor
     x_index: Tensor
     y_index: Tensor
     num_level: Tuple[int, ...]
@@ -43,7 +45,12 @@ class Anchors(NamedTuple):
     def from_boxes(cls, boxes: Tensor, num_level: Sequence[int]) -> Anchors:
         x_extents, x_index = torch.unique(boxes[:, [0, 2]], dim=0, return_inverse=True)
         y_extents, y_index = torch.unique(boxes[:, [1, 3]], dim=0, return_inverse=True)
-        return cls(boxes, x_extents, y_extents, x_index, y_index, tuple(num_level))
+        length = max(len(x_extents), len(y_extents))
+        extents = boxes.new_zeros(2, length, 2)
+        extents[0, :len(x_extents)], extents[1, :len(y_extents)] = x_extents, y_extents
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        return cls(boxes, areas, extents[..., 0].contiguous(), extents[..., 1].contiguous(), x_index, y_index + length,
+                   tuple(num_level))
 
     def to(self, device: torch.device) -> Anchors:
         return Anchors(*(part.to(device) for part in self[:-1]), self.num_level)

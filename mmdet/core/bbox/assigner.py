@@ -56,15 +56,15 @@ class MaxIoUAssigner:
         self.match_low_quality = match_low_quality
 
     @torch.no_grad()
-    def assign(self, anchors: Anchors, gt_bboxes: Tensor, is_gt: Tensor) -> Assignment:
+    def assign(self, anchors: Anchors, gt_bboxes: Tensor, gt_labels: Tensor) -> Assignment:
         """Match a batch.
 
         Args:
             anchors: A default boxes.
             gt_bboxes: (N, G, 4), G >= 1; what padding holds does not matter, as long as it is finite.
-            is_gt: (N, G) bool, False at padding.
+            gt_labels: (N, G) int64, -1 at padding.
         """
-        overlaps = anchor_overlaps(gt_bboxes, anchors).masked_fill_(~is_gt[..., None], -1.0)  # (N, G, A)
+        overlaps = anchor_overlaps(gt_bboxes, anchors).masked_fill_((gt_labels < 0)[..., None], -1.0)  # (N, G, A)
         if self.match_low_quality:
             self._claim(overlaps)
         quality, matched = overlaps.max(dim=1)
@@ -74,7 +74,7 @@ class MaxIoUAssigner:
         """Raise each ground truth's overlap with its best box above all others': to 2 + g, so that later ones win."""
         best, best_box = overlaps.max(dim=2, keepdim=True)  # (N, G, 1)
         rank = torch.arange(2.0, 2.0 + overlaps.size(1), device=overlaps.device, dtype=overlaps.dtype)[:, None]
-        claims = (best > 0) & (best >= self.min_pos_iou)
+        claims = best >= self.min_pos_iou if self.min_pos_iou > 0 else best > 0
         raised = torch.where(claims, rank, best)
         if self.gt_max_assign_all:
             overlaps.copy_(torch.where(overlaps == best, raised, overlaps))

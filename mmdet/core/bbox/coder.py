@@ -16,6 +16,12 @@ from mmdet.core.bbox.builder import BBOX_CODERS
 MAX_LOG_RATIO = abs(math.log(16 / 1000))  # a side grows or shrinks by at most 62.5 when decoded, as in Detectron
 
 
+def centre_size(bboxes: Tensor) -> Tuple[Tensor, Tensor]:
+    """(..., 4) corners -> (..., 2) centres and (..., 2) sides."""
+    low, high = bboxes.reshape(*bboxes.shape[:-1], 2, 2).unbind(-2)
+    return (low + high) * 0.5, high - low
+
+
 @BBOX_CODERS.register_module()
 class DeltaXYWHBBoxCoder:
     """Centre offset in units of the box, log of the side ratio; `decode(b, encode(b, gt)) == gt` up to rounding.
@@ -30,6 +36,7 @@ class DeltaXYWHBBoxCoder:
         if len(target_means) != 4 or len(target_stds) != 4 or min(target_stds) <= 0:
             raise ConfigError(f'expected four means and four positive stds, not {target_means} and {target_stds}')
         self.clip_border = clip_border
+        self._shifted = any(target_means)
         self._constants = {'cpu': torch.tensor([target_means, target_stds], dtype=torch.float32)}
 
     def _means_stds(self, device: torch.device) -> Tuple[Tensor, Tensor]:
@@ -49,11 +56,10 @@ class DeltaXYWHBBoxCoder:
         Returns:
             (..., 4) dx, dy, dw, dh, normalised.
         """
-        size, gt_size = bboxes[..., 2:] - bboxes[..., :2], gt_bboxes[..., 2:] - gt_bboxes[..., :2]
-        centre, gt_centre = (bboxes[..., :2] + bboxes[..., 2:]) * 0.5, (gt_bboxes[..., :2] + gt_bboxes[..., 2:]) * 0.5
+        (centre, size), (gt_centre, gt_size) = centre_size(bboxes), centre_size(gt_bboxes)
         deltas = torch.cat([(gt_centre - centre) / size, (gt_size / size).log()], dim=-1)
         means, stds = self._means_stds(deltas.device)
-        return (deltas - means) / stds
+        return (deltas - means if self._shifted else deltas) / stds
 
     def decode(self, bboxes: Tensor, deltas: Tensor, max_shape: Optional[Tuple[Tensor, Tensor]] = None) -> Tensor:
         """Boxes at the given offsets.
@@ -69,7 +75,7 @@ class DeltaXYWHBBoxCoder:
         """
         means, stds = self._means_stds(deltas.device)
         deltas = deltas * stds + means
-        size, centre = bboxes[..., 2:] - bboxes[..., :2], (bboxes[..., :2] + bboxes[..., 2:]) * 0.5
+        centre, size = centre_size(bboxes)
         centre = centre + size * deltas[..., :2]
         half = size * deltas[..., 2:].clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp() * 0.5
         decoded = torch.cat([centre - half, centre + half], dim=-1)

@@ -51,14 +51,9 @@ def anchor_overlaps(gt_bboxes: Tensor, anchors: Anchors) -> Tensor:
     Returns:
         (N, G, A).
     """
-    gx1, gy1, gx2, gy2 = gt_bboxes.unsqueeze(2).unbind(-1)  # each (N, G, 1)
-    overlap = _extent_overlaps(gx1, gx2, anchors.x_extents).index_select(2, anchors.x_index)
-    overlap = overlap.mul_(_extent_overlaps(gy1, gy2, anchors.y_extents).index_select(2, anchors.y_index))
-    union = (gx2 - gx1) * (gy2 - gy1) + box_area(anchors.boxes)
+    low, high = gt_bboxes.reshape(*gt_bboxes.shape[:-1], 2, 2).unbind(-2)  # (N, G, 2) each
+    sides = torch.minimum(high[..., None], anchors.ends).sub_(torch.maximum(low[..., None], anchors.starts)).clamp_(min=0)
+    sides = sides.flatten(2)  # (N, G, 2 X): widths, then heights, of the overlap with each extent
+    overlap = sides.index_select(2, anchors.x_index).mul_(sides.index_select(2, anchors.y_index))
+    union = (high - low).prod(dim=-1, keepdim=True) + anchors.areas
     return overlap.div_(union.sub_(overlap).clamp_(min=EPS))
-
-
-def _extent_overlaps(low: Tensor, high: Tensor, extents: Tensor) -> Tensor:
-    """Length shared by [low, high], each (N, G, 1), and each of X extents: (N, G, X)."""
-    start, end = extents.unbind(-1)
-    return (torch.minimum(high, end) - torch.maximum(low, start)).clamp_(min=0)

@@ -79,8 +79,9 @@ def _ground_truth(content: Mapping[str, Any], image_ids: set) -> Dict[str, Any]:
     for item in content['annotations']:
         if item['image_id'] in image_ids:
             width, height = item['bbox'][2:]
+            area = item.get('area')
             annotations.append({'id': len(annotations) + 1, 'image_id': item['image_id'], 'category_id': item['category_id'],
-                                'bbox': item['bbox'], 'area': item.get('area', width * height),
+                                'bbox': item['bbox'], 'area': width * height if area is None else area,
                                 'iscrowd': int(item.get('iscrowd') or 0)})
     images = [{'id': i['id'], 'width': i['width'], 'height': i['height']} for i in content['images'] if i['id'] in image_ids]
     return {'images': images, 'annotations': annotations,
@@ -125,7 +126,7 @@ def summary_lines(found: Mapping[str, np.ndarray]) -> List[str]:
             *(('Recall   ', 'AR', '0.50:0.95', '', limit, average_recall(found, '', limit)) for limit in (1, 10, 100)),
             *(('Recall   ', 'AR', '0.50:0.95', area, 100, average_recall(found, area)) for area in ('_s', '_m', '_l'))]
     names = {'': 'all', '_s': 'small', '_m': 'medium', '_l': 'large'}
-    return [f' Average {title} ({short}) @[ IoU={iou} | area={names[area]:>6} | maxDets={limit:>3} ] = {value:.3f}'
+    return [f' Average {title}  ({short}) @[ IoU={iou} | area={names[area]:>6} | maxDets={limit:>3} ] = {value:.3f}'
             for title, short, iou, area, limit, value in rows]
 
 

@@ -50,7 +50,7 @@ def pad_pictures(pictures: List[np.ndarray]) -> np.ndarray:
     if len(shapes) == 1:
         return np.stack(pictures)
     height, width = (max(shape[axis] for shape in shapes) for axis in (0, 1))
-    padded = np.zeros((len(pictures), height, width, 3), dtype=pictures[0].dtype)
+    padded = np.zeros((len(pictures), height, width, 3), dtype=np.result_type(*{picture.dtype for picture in pictures}))
     for place, picture in zip(padded, pictures):
         place[:picture.shape[0], :picture.shape[1]] = picture
     return padded

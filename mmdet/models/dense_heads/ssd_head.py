@@ -101,10 +101,11 @@ class SSDHead(nn.Module):
         Returns:
             loss_cls, loss_bbox: (N,) each.
         """
-        found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels >= 0)
+        found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels)
+        unmatched = ~found.positive
         matched_bboxes = gt_bboxes.gather(1, found.matched[..., None].expand(-1, -1, 4))
-        targets = self.bbox_coder.encode(anchors.boxes, matched_bboxes).masked_fill(~found.positive[..., None], 0.0)
-        labels = gt_labels.gather(1, found.matched).masked_fill(~found.positive, self.num_classes)
+        targets = self.bbox_coder.encode(anchors.boxes, matched_bboxes).masked_fill(unmatched[..., None], 0.0)
+        labels = gt_labels.gather(1, found.matched).masked_fill(unmatched, self.num_classes)
         return multibox_loss(scores, deltas, labels, targets, found.positive, found.negative,
                              neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta)
 

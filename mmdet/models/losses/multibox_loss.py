@@ -34,15 +34,8 @@ def multibox_loss(scores: Tensor, deltas: Tensor, labels: Tensor, delta_targets:
     normalizer = num_positive.clamp(min=1).sum()
     mined = hardest_sum(classification, negative, num_positive * neg_pos_ratio)
     loss_cls = (classification * positive).sum(dim=1) + mined
-    regression = smooth_l1(deltas.float() - delta_targets, beta).sum(dim=2)  # (N, A)
-    loss_bbox = (regression * positive).sum(dim=1)
+    loss_bbox = F.smooth_l1_loss(deltas.float() * positive[..., None], delta_targets, beta=beta, reduction='none').sum(dim=(1, 2))
     return {'loss_cls': loss_cls / normalizer, 'loss_bbox': loss_bbox / normalizer}
-
-
-def smooth_l1(difference: Tensor, beta: float) -> Tensor:
-    """0.5 d^2 / beta below beta, |d| - 0.5 beta above."""
-    size = difference.abs()
-    return torch.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta)
 
 
 def hardest_sum(loss: Tensor, negative: Tensor, num_kept: Tensor) -> Tensor:
@@ -58,6 +51,6 @@ def hardest_sum(loss: Tensor, negative: Tensor, num_kept: Tensor) -> Tensor:
     Returns:
         (N,) sums.
     """
-    hardest = loss.masked_fill(~negative, 0.0).sort(dim=1, descending=True).values
+    hardest = (loss * negative).sort(dim=1, descending=True).values
     rank = torch.arange(loss.size(1), device=loss.device)
     return (hardest * (rank < num_kept[:, None])).sum(dim=1)
