@@ -23,6 +23,7 @@ class Kind(NamedTuple):
     backend: str
 
 
+ENVIRONMENT = ('ASCEND_RT_VISIBLE_DEVICES', 'TASK_QUEUE_ENABLE', 'CUDA_VISIBLE_DEVICES')  # settings worth a line in a log
 TORCH_VERSION = tuple(int(part) for part in re.findall(r'\d+', torch.__version__)[:2])
 
 KINDS: Dict[str, Kind] = {kind.name: kind for kind in (Kind('npu', 'hccl'), Kind('cuda', 'nccl'), Kind('cpu', 'gloo'))}

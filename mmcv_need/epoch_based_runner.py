@@ -86,6 +86,8 @@ class EpochBasedRunner:
         self.logger.info('workflow: %s, max: %d epochs', list(workflow), self.max_epochs)
         loaders = dict(zip((mode for mode, _ in workflow), data_loaders))
         self.data_loader = loaders['train']
+        if self.epoch >= self.max_epochs or self.finished:
+            self.logger.info('nothing left to do: %d epochs and %d iterations are done', self.epoch, self.iter)
         self.call_hook('before_run')
         while self.epoch < self.max_epochs and not self.finished:
             for mode, epochs in workflow:

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from typing import Any, Dict, List, Sequence
+from logging import Logger
+from typing import Any, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
@@ -20,6 +21,7 @@ from mmcv_need.registry import build
 from mmdet.apis import test_detector
 from mmdet.apis.command_line import add_common_options, read_config, run, start_device
 from mmdet.apis.data_root import check_annotation_files
+from mmdet.apis.results import save_painted, show_painted, write_results
 from mmdet.apis.settings import DataSettings, require
 from mmdet.apis.test import finish_batch
 from mmdet.apis.train import build_dataset, check_classes
@@ -27,22 +29,38 @@ from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets import eval_loader
 from mmdet.models import DETECTORS
 
+IDLE = {'fuse_conv_bn': 'networks are evaluated as they are', 'gpu_collect': 'detections are gathered over the process group',
+        'tmpdir': 'detections are gathered over the process group, not through files'}
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate a detector')
     parser.add_argument('config', help='such as configs/ssd300_coco.py')
     parser.add_argument('checkpoint', help='weights to evaluate')
     parser.add_argument('--eval', nargs='+', metavar='METRIC', help='bbox')
-    parser.add_argument('--out', metavar='FILE.json', help='write the detections as COCO results')
+    parser.add_argument('--out', metavar='FILE', help='write the detections: .json (COCO results) or .pkl (MMDetection)')
+    parser.add_argument('--format-only', action='store_true',
+                        help='write COCO results to PREFIX.bbox.json, with --eval-options jsonfile_prefix=PREFIX')
+    parser.add_argument('--show', action='store_true', help='show painted pictures in a window')
+    parser.add_argument('--show-dir', metavar='DIR', help='save painted pictures')
+    parser.add_argument('--show-score-thr', type=float, default=0.3, metavar='SCORE',
+                        help='paint detections from this score on')
     parser.add_argument('--work-dir', help='write eval_<time>.json with config and metrics here')
     parser.add_argument('--eval-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='such as classwise=True')
+    for name in IDLE:
+        parser.add_argument(f"--{name.replace('_', '-')}", **({} if name == 'tmpdir' else {'action': 'store_true'}),
+                            help=f'no effect: {IDLE[name]}')
     add_common_options(parser)
     args = parser.parse_args(arguments)
-    if not (args.eval or args.out):
-        parser.error('say what to do with the detections: --eval bbox, or --out FILE.json')
-    if args.out and not args.out.endswith('.json'):
-        parser.error(f'--out {args.out}: expected a name that ends in .json')
+    if not (args.eval or args.out or args.format_only or args.show or args.show_dir):
+        parser.error('say what to do with the detections: --eval bbox, --out FILE, --format-only, --show or --show-dir DIR')
+    if args.eval and args.format_only:
+        parser.error('--eval and --format-only cannot be used together')
+    if args.format_only and 'jsonfile_prefix' not in args.eval_options:
+        parser.error('--format-only needs --eval-options jsonfile_prefix=PREFIX')
+    if args.out and not args.out.endswith(('.json', '.pkl', '.pickle')):
+        parser.error(f'--out {args.out}: expected a name that ends in .json, .pkl or .pickle')
     return args
 
 
@@ -55,12 +73,25 @@ def load_detector(cfg: Config, checkpoint: str) -> Any:
     return model
 
 
-def coco_results(results: Sequence[Detections], dataset: Any) -> List[Dict[str, Any]]:
-    """Detections as records of a COCO result file."""
-    return [{'image_id': int(image_id), 'category_id': int(dataset.cat_ids[label]), 'score': float(score),
-             'bbox': [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]}
-            for image_id, found in zip(dataset.annotations.ids, results)
-            for (x1, y1, x2, y2), score, label in zip(found.bboxes, found.scores, found.labels)]
+def deliver(args: argparse.Namespace, results: Sequence[Detections], dataset: Any, logger: Logger) -> None:
+    """Do with the detections what the command line asks for."""
+    if args.out:
+        write_results(args.out, results, dataset)
+        logger.info('wrote the detections to %s', args.out)
+    if args.format_only:
+        write_results(f"{args.eval_options['jsonfile_prefix']}.bbox.json", results, dataset)
+    if args.show_dir:
+        save_painted(args.show_dir, results, dataset, args.show_score_thr)
+    if args.show:
+        show_painted(results, dataset, args.show_score_thr)
+    if args.eval:
+        metric = dataset.evaluate(results, metric=args.eval, logger=logger, **args.eval_options)
+        print(metric)
+        if args.work_dir:
+            os.makedirs(args.work_dir, exist_ok=True)
+            name = time.strftime('eval_%Y%m%d_%H%M%S.json')
+            with open(os.path.join(args.work_dir, name), 'w', encoding='utf-8') as file:
+                json.dump({'config': args.config, 'metric': metric}, file)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -76,22 +107,13 @@ def main(arguments: Sequence[str]) -> None:
     check_classes(model, dataset, cfg)
     rank, world_size = get_dist_info()
     logger = get_logger('mmdet', rank=rank)
+    for name in IDLE:
+        if getattr(args, name):
+            logger.info('--%s has no effect: %s', name.replace('_', '-'), IDLE[name])
     loader = eval_loader(dataset, *build(cfg, DataSettings, key='data').for_section('test'), rank, world_size)
     results = test_detector(MMDataParallel(model, device, finish_batch), loader)
-    if rank != 0:
-        return
-    if args.out:
-        with open(args.out, 'w', encoding='utf-8') as file:
-            json.dump(coco_results(results, dataset), file)
-        logger.info('wrote the detections to %s', args.out)
-    if args.eval:
-        metric = dataset.evaluate(results, metric=args.eval, logger=logger, **args.eval_options)
-        print(metric)
-        if args.work_dir:
-            os.makedirs(args.work_dir, exist_ok=True)
-            name = time.strftime('eval_%Y%m%d_%H%M%S.json')
-            with open(os.path.join(args.work_dir, name), 'w', encoding='utf-8') as file:
-                json.dump({'config': args.config, 'metric': metric}, file)
+    if rank == 0:
+        deliver(args, results, dataset, logger)
 
 
 if __name__ == '__main__':

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import torch
 
+from mmcv_need import device as devices
 from mmdet.version import __version__
 
-ALLOWED = ('OMP_NUM_THREADS', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES', 'TASK_QUEUE_ENABLE', 'RANK', 'WORLD_SIZE',
-           'LOCAL_RANK')
+ALLOWED = ('OMP_NUM_THREADS', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', *devices.ENVIRONMENT)
 
 
 def env_info() -> str:

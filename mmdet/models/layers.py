@@ -67,4 +67,4 @@ def xavier_uniform(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-kaiming_normal = functools.partial(nn.init.kaiming_normal_, mode='fan_in', nonlinearity='relu')
+kaiming_normal = functools.partial(nn.init.kaiming_normal_, mode='fan_out', nonlinearity='relu')

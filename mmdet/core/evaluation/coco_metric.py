@@ -33,7 +33,7 @@ class CocoMetric:
         self.image_ids = np.asarray(image_ids)
         self.cat_ids = np.asarray(cat_ids)
         self.class_names = class_names
-        self.ground_truth = _ground_truth(content, set(self.image_ids.tolist()))
+        self.ground_truth = _ground_truth(content, set(self.image_ids.tolist()), set(self.cat_ids.tolist()))
         self.evaluator = find_evaluator()
 
     def __call__(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'bbox', logger: Any = None,
@@ -73,11 +73,11 @@ class CocoMetric:
         return np.concatenate(parts) if parts else np.zeros((0, 7))
 
 
-def _ground_truth(content: Mapping[str, Any], image_ids: set) -> Dict[str, Any]:
-    """What an evaluator needs of an annotation file, for these pictures, with annotations numbered from 1."""
+def _ground_truth(content: Mapping[str, Any], image_ids: set, cat_ids: set) -> Dict[str, Any]:
+    """What an evaluator needs of an annotation file, for these pictures and categories, with annotations numbered from 1."""
     annotations: List[Dict[str, Any]] = []
     for item in content['annotations']:
-        if item['image_id'] in image_ids:
+        if item['image_id'] in image_ids and item['category_id'] in cat_ids:
             width, height = item['bbox'][2:]
             area = item.get('area')
             annotations.append({'id': len(annotations) + 1, 'image_id': item['image_id'], 'category_id': item['category_id'],

@@ -1,6 +1,7 @@
 """The loader: a dataset, a batch sampler, and workers that only ever see (epoch, index)."""
 from __future__ import annotations
 
+import os
 from typing import Any, Iterator
 
 import cv2
@@ -44,7 +45,8 @@ class EpochLoader:
     Args:
         samples: addressed by the sampler's keys.
         sampler: makes the batches.
-        workers: processes that prepare batches; 0 prepares them here.
+        workers: processes that prepare batches, as far as there are cores (samples do not depend on their number); 0
+            prepares them here.
         pin_memory: for devices that copy from pinned memory without waiting.
         seed: of torch's own generator, which hands seeds to the workers; it decides nothing of the samples.
     """
@@ -52,6 +54,7 @@ class EpochLoader:
     def __init__(self, samples: Dataset, sampler: Any, workers: int, pin_memory: bool = False, seed: int = 0):
         self.dataset = samples.dataset if isinstance(samples, SeededSamples) else samples
         self.sampler = sampler
+        workers = min(workers, available_cores())
         self._loader = DataLoader(samples, batch_sampler=sampler, num_workers=workers, collate_fn=collate,
                                   pin_memory=pin_memory, persistent_workers=workers > 0, worker_init_fn=_start_worker,
                                   generator=torch.Generator().manual_seed(seed))
@@ -65,6 +68,11 @@ class EpochLoader:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._loader)
+
+
+def available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has, in a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def _start_worker(worker: int) -> None:

@@ -34,7 +34,8 @@ def multibox_loss(scores: Tensor, deltas: Tensor, labels: Tensor, delta_targets:
     normalizer = num_positive.clamp(min=1).sum()
     mined = hardest_sum(classification, negative, num_positive * neg_pos_ratio)
     loss_cls = (classification * positive).sum(dim=1) + mined
-    loss_bbox = F.smooth_l1_loss(deltas.float() * positive[..., None], delta_targets, beta=beta, reduction='none').sum(dim=(1, 2))
+    regression = F.smooth_l1_loss(deltas.float() * positive[..., None], delta_targets, beta=beta, reduction='none')
+    loss_bbox = regression.sum(dim=(1, 2))
     return {'loss_cls': loss_cls / normalizer, 'loss_bbox': loss_bbox / normalizer}
 
 
