@@ -1,0 +1,80 @@
+"""What test modules share: devices, detectors from the shipped configs, inputs and numbers of tests/parity."""
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+from mmcv_need import device as devices
+from mmcv_need.config import Config
+from mmcv_need.errors import DeviceError
+from mmcv_need.registry import build
+from mmdet.models.builder import DETECTORS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile('toolkit', deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile('toolkit')
+
+
+def usable(kind):
+    try:
+        return devices.is_usable(kind)
+    except DeviceError:  # installed but broken: tests/mmcv_need says so, and the others still run on what is left
+        return False
+
+
+@pytest.fixture(params=[kind for kind in devices.KINDS if usable(kind)])
+def device(request):
+    """The CPU, and each accelerator that is here."""
+    return torch.device(request.param)
+
+
+@pytest.fixture(scope='session')
+def recipe():
+    """The module tests/parity/recipe.py."""
+    spec = importlib.util.spec_from_file_location('recipe', ROOT / 'tests/parity/recipe.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def stored():
+    """Reads a file of tests/parity/data: stored('assigner.npz') -> arrays by name, or a json's value."""
+    def read(name):
+        path = ROOT / 'tests/parity/data' / name
+        if path.suffix == '.json':
+            return json.loads(path.read_text())
+        with np.load(path) as arrays:
+            return dict(arrays)
+    return read
+
+
+@pytest.fixture(scope='session')
+def build_detector():
+    """Builds the detector of a config in configs/, with random weights, without any download."""
+    def make(name='ssd300_coco.py', **options):
+        cfg = Config.fromfile(ROOT / 'configs' / name)
+        cfg.merge_from_dict({'model.backbone.init_cfg': None, **{f'model.{key}': value for key, value in options.items()}})
+        return build(cfg, DETECTORS, key='model')
+    return make
+
+
+@pytest.fixture(scope='session')
+def pad():
+    """Makes a batch of ground truths: [(boxes (n, 4), labels (n,)), ...] -> (N, G, 4) and (N, G), -1 where padded."""
+    def batch(ground_truths, size=None):
+        size = size or max([1] + [len(labels) for _, labels in ground_truths])
+        bboxes = torch.zeros(len(ground_truths), size, 4)
+        all_labels = torch.full((len(ground_truths), size), -1, dtype=torch.int64)
+        for i, (boxes, labels) in enumerate(ground_truths):
+            bboxes[i, :len(labels)] = torch.as_tensor(boxes).reshape(-1, 4)
+            all_labels[i, :len(labels)] = torch.as_tensor(labels)
+        return bboxes, all_labels
+    return batch

@@ -1,0 +1,124 @@
+"""From scores and offsets to detections."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmcv_need.errors import ConfigError
+from mmdet.core.anchor.anchor_generator import Anchors
+from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
+from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect, pick_candidates
+from mmdet.core.post_processing.nms import GreedyNMS
+
+BOXES = [[0., 0., 10., 10.], [1., 1., 11., 11.], [50., 50., 60., 60.]]
+SCORES = [[.9, .01, .09], [.8, .15, .05], [.02, .5, .48]]  # two classes and background
+META = {'img_shape': (300, 300, 3), 'scale_factor': np.ones(4, dtype=np.float32)}
+
+
+def found(scores=SCORES, boxes=BOXES, metas=(META,), num_level=None, rescale=False, **options):
+    """Detections of the given probabilities, at the default boxes themselves."""
+    anchors = Anchors.from_boxes(torch.tensor(boxes), num_level or [len(boxes)])
+    logits = torch.tensor(scores).log().expand(len(metas), -1, -1)
+    deltas = torch.zeros(len(metas), len(boxes), 4)
+    return detect(logits, deltas, anchors, DeltaXYWHBBoxCoder(), metas, SSDTestCfg(**options), rescale)
+
+
+def test_the_published_example_gives_the_published_detections():
+    (result,) = found(score_thr=0.02, nms=GreedyNMS(0.45))
+    assert result.labels.tolist() == [0, 1, 1]
+    assert result.bboxes.tolist() == [BOXES[0], BOXES[2], BOXES[1]]
+    assert result.scores.tolist() == pytest.approx([.9, .5, .15], abs=1e-6)
+
+
+def test_a_score_equal_to_the_threshold_is_dropped():
+    exact = torch.tensor(SCORES).log().softmax(dim=-1)[1, 1].item()  # what 0.15 becomes
+    assert found(score_thr=exact)[0].labels.tolist() == [0, 1]
+    assert found(score_thr=np.nextafter(np.float32(exact), np.float32(0)))[0].labels.tolist() == [0, 1, 1]
+
+
+def test_types_are_what_the_fields_say():
+    (result,) = found()
+    assert (result.bboxes.dtype, result.scores.dtype, result.labels.dtype) == (np.float32, np.float32, np.int64)
+
+
+def test_nothing_found_is_an_empty_result_of_the_right_shapes():
+    (result,) = found(score_thr=0.99)
+    assert (result.bboxes.shape, result.scores.shape, result.labels.shape) == ((0, 4), (0,), (0,))
+    rows = result.by_class(2)
+    assert [(row.shape, row.dtype) for row in rows] == [((0, 5), np.float32)] * 2
+
+
+def test_by_class_is_a_table_of_boxes_and_scores_for_each_class_best_first():
+    rows = found()[0].by_class(3)
+    assert [row.shape for row in rows] == [(1, 5), (2, 5), (0, 5)]
+    np.testing.assert_allclose(rows[1], [[*BOXES[2], .5], [*BOXES[1], .15]], atol=1e-6)
+    assert rows[0].dtype == np.float32
+
+
+def test_rescaled_boxes_are_in_pixels_of_the_original_picture():
+    meta = {'img_shape': (300, 300, 3), 'scale_factor': np.array([2., .5, 2., .5], dtype=np.float32)}
+    assert found(metas=(meta,), rescale=True)[0].bboxes[1].tolist() == [25., 100., 30., 120.]
+    assert found(metas=(meta,), rescale=False)[0].bboxes[1].tolist() == BOXES[2]
+
+
+def test_each_picture_clips_to_its_own_shape_and_divides_by_its_own_scale():
+    metas = ({'img_shape': (55, 300, 3), 'scale_factor': [1., 1., 1., 1.]},
+             {'img_shape': (300, 52, 3), 'scale_factor': [2., 2., 2., 2.]})
+    first, second = found(metas=metas, rescale=True)
+    assert first.bboxes[1].tolist() == [50., 50., 60., 55.]
+    assert second.bboxes[1].tolist() == [25., 25., 26., 30.]
+
+
+def test_at_most_max_per_img_are_kept_the_best():
+    assert found(max_per_img=2)[0].scores.tolist() == pytest.approx([.9, .5], abs=1e-6)
+
+
+def test_nms_pre_keeps_the_best_candidates_of_each_level_before_suppression():
+    """Two levels: boxes 0 and 1, and box 2. One candidate of each: (0, class 0) and (2, class 1)."""
+    (result,) = found(num_level=[2, 1], nms_pre=1)
+    assert result.labels.tolist() == [0, 1]
+    assert result.bboxes.tolist() == [BOXES[0], BOXES[2]]
+
+
+@pytest.mark.parametrize('nms_pre', [0, 1, 3, 7, 1000])
+def test_candidates_are_the_sorted_top_of_each_level(nms_pre):
+    probabilities, num_level = torch.rand(2, 9, 3, generator=torch.Generator().manual_seed(0)), (5, 3, 1)
+    values, flat = pick_candidates(probabilities, num_level, nms_pre)
+    for image in range(2):
+        expected, start = [], 0
+        for count in num_level:
+            pairs = [(probabilities[image, box, label].item(), box * 3 + label)
+                     for box in range(start, start + count) for label in range(3)]
+            expected += sorted(pairs, reverse=True)[:nms_pre or None]
+            start += count
+        assert list(zip(values[image].tolist(), flat[image].tolist())) == expected
+
+
+def test_offsets_move_the_boxes_that_they_belong_to(device):
+    anchors = Anchors.from_boxes(torch.tensor(BOXES), [2, 1]).to(device)
+    deltas = torch.tensor([[[0., 0., 0., 0.], [0., 0., 0., 0.], [1., -1., 0., 0.]]]).to(device)
+    coder = DeltaXYWHBBoxCoder(target_stds=(.1, .1, .2, .2))
+    (result,) = detect(torch.tensor([SCORES]).log().to(device), deltas, anchors, coder, (META,), SSDTestCfg(), rescale=False)
+    np.testing.assert_allclose(result.bboxes, [BOXES[0], [51, 49, 61, 59], BOXES[1]], rtol=1e-6)
+
+
+def test_scores_in_half_precision_are_computed_in_float32():
+    anchors = Anchors.from_boxes(torch.tensor(BOXES), [3])
+    logits = torch.tensor([SCORES]).log().to(torch.bfloat16)
+    (result,) = detect(logits, torch.zeros(1, 3, 4, dtype=torch.bfloat16), anchors, DeltaXYWHBBoxCoder(), (META,),
+                       SSDTestCfg(score_thr=0.03), rescale=False)
+    expected = logits.float().softmax(dim=-1)[0, [0, 2, 1], [0, 1, 1]]
+    assert result.scores.tolist() == expected.tolist()
+    assert result.bboxes.tolist() == [BOXES[0], BOXES[2], BOXES[1]]
+
+
+def test_a_least_box_size_is_refused_because_it_would_do_nothing():
+    with pytest.raises(ConfigError, match='min_bbox_size'):
+        SSDTestCfg(min_bbox_size=1)
+
+
+def test_detections_are_a_tuple_of_arrays():
+    result = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    bboxes, scores, labels = result
+    assert (len(bboxes), len(scores), len(labels)) == (1, 1, 1)
