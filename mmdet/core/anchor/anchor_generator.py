@@ -28,12 +28,15 @@ class Anchors(NamedTuple):
 
     Fields:
         boxes: (A, 4) x1, y1, x2, y2 in pixels of the input; levels, then rows, columns, base boxes.
+        centres, sizes: (A, 2) x, y and width, height.
         areas: (A,) in square pixels.
         starts, ends: (2, X) distinct horizontal extents, then vertical ones, padded to as many.
         x_index, y_index: (A,) int64, box to extent, in the 2 X extents of both axes in a row.
         num_level: (L,) boxes of each level.
     """
     boxes: Tensor
+    centres: Tensor
+    sizes: Tensor
     areas: Tensor
     starts: Tensor
     ends: Tensor
@@ -48,8 +51,8 @@ class Anchors(NamedTuple):
         length = max(len(x_extents), len(y_extents))
         extents = boxes.new_zeros(2, length, 2)
         extents[0, :len(x_extents)], extents[1, :len(y_extents)] = x_extents, y_extents
-        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        return cls(boxes, areas, extents[..., 0].contiguous(), extents[..., 1].contiguous(), x_index, y_index + length,
+        centres, sizes = (boxes[:, :2] + boxes[:, 2:]) * 0.5, boxes[:, 2:] - boxes[:, :2]
+        return cls(boxes, centres, sizes, sizes.prod(dim=1), extents[..., 0].contiguous(), extents[..., 1].contiguous(), x_index, y_index + length,
                    tuple(num_level))
 
     def to(self, device: torch.device) -> Anchors:

@@ -56,7 +56,11 @@ class DeltaXYWHBBoxCoder:
         Returns:
             (..., 4) dx, dy, dw, dh, normalised.
         """
-        (centre, size), (gt_centre, gt_size) = centre_size(bboxes), centre_size(gt_bboxes)
+        return self.encode_from(*centre_size(bboxes), gt_bboxes)
+
+    def encode_from(self, centre: Tensor, size: Tensor, gt_bboxes: Tensor) -> Tensor:
+        """`encode` for boxes whose (..., 2) centres and sides are known already, as those of default boxes are."""
+        gt_centre, gt_size = centre_size(gt_bboxes)
         deltas = torch.cat([(gt_centre - centre) / size, (gt_size / size).log()], dim=-1)
         means, stds = self._means_stds(deltas.device)
         return (deltas - means if self._shifted else deltas) / stds

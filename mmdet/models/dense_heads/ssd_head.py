@@ -104,7 +104,8 @@ class SSDHead(nn.Module):
         found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels)
         unmatched = ~found.positive
         matched_bboxes = gt_bboxes.gather(1, found.matched[..., None].expand(-1, -1, 4))
-        targets = self.bbox_coder.encode(anchors.boxes, matched_bboxes).masked_fill(unmatched[..., None], 0.0)
+        targets = self.bbox_coder.encode_from(anchors.centres, anchors.sizes, matched_bboxes)
+        targets = targets.masked_fill(unmatched[..., None], 0.0)
         labels = gt_labels.gather(1, found.matched).masked_fill(unmatched, self.num_classes)
         return multibox_loss(scores, deltas, labels, targets, found.positive, found.negative,
                              neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta)
