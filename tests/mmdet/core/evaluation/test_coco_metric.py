@@ -1,0 +1,352 @@
+"""COCO's metrics: pycocotools, run here, is the reference for every evaluator and every number."""
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mmcv_need.errors import ConfigError, UserError
+from mmdet.core.evaluation import coco_api, coco_metric
+from mmdet.core.evaluation.coco_api import find_evaluator, match
+from mmdet.core.evaluation.coco_metric import MAX_DETS, CocoMetric, classwise_lines, mmdet_numbers, summary_lines
+from mmdet.core.post_processing.detections import Detections
+
+pycocotools_coco = pytest.importorskip('pycocotools.coco')
+pycocotools_cocoeval = pytest.importorskip('pycocotools.cocoeval')
+
+DATA = Path(__file__).parents[2] / 'datasets' / 'data'  # its README.md says where the numbers are from
+NAMES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m', 'bbox_mAP_l')
+
+
+def installed():
+    found = []
+    for name in coco_api.MODULES:
+        with contextlib.suppress(UserError):
+            found.append(find_evaluator(name))
+    return found
+
+
+EVALUATORS = installed()
+each_evaluator = pytest.mark.parametrize('evaluator', EVALUATORS, ids=[evaluator.name.split()[0] for evaluator in EVALUATORS])
+
+
+def random_set(seed, pictures=6, classes=3, density=1.):
+    """(content of an annotation file, detections of each picture): near misses, crowds, ties, all three sizes."""
+    rng = np.random.RandomState(seed)
+    content = {'images': [{'id': 3 * i + 1, 'file_name': f'{i}', 'width': 640, 'height': 480} for i in range(pictures)],
+               'annotations': [], 'categories': [{'id': 7 * k + 2, 'name': f'class {k}'} for k in range(classes)]}
+    results = []
+    for image in content['images']:
+        rows = []
+        for _ in range(rng.poisson(4 * density)):
+            size = np.exp(rng.uniform(np.log(6), np.log(300), 2))
+            corner = rng.uniform(0, 1, 2) * (np.array([640, 480]) - size)
+            label, crowd = rng.randint(classes), rng.rand() < 0.1
+            content['annotations'].append({
+                'id': len(content['annotations']) + 1, 'image_id': image['id'], 'category_id': 7 * int(label) + 2,
+                'bbox': [*corner.round(2).tolist(), *size.round(2).tolist()], 'iscrowd': int(crowd),
+                'area': float(size.prod() * rng.uniform(0.5, 1))})
+            for _ in range(rng.randint(0, 4)):
+                wobble = rng.normal(0, 0.08, 4) * np.tile(size, 2)
+                rows.append([*(np.concatenate([corner, corner + size]) + wobble), rng.randint(1, 20) / 20, label])
+        for _ in range(rng.poisson(6 * density)):
+            corner = rng.uniform(0, 400, 2)
+            rows.append([*corner, *(corner + rng.uniform(5, 200, 2)), rng.randint(1, 20) / 20, rng.randint(classes)])
+        rows = np.array(rows, dtype=np.float32).reshape(-1, 6)
+        rows = rows[np.argsort(-rows[:, 4], kind='stable')]
+        results.append(Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)))
+    return content, results
+
+
+def reference(content, results, max_dets, image_ids=None):
+    """pycocotools' own run, its way: the file's annotations, detections as records."""
+    images = [image['id'] for image in content['images']] if image_ids is None else image_ids
+    cat_ids = [category['id'] for category in content['categories']]
+    records = [{'image_id': image, 'category_id': cat_ids[label], 'score': float(score),
+                'bbox': [float(x1), float(y1), float(x2) - float(x1), float(y2) - float(y1)]}
+               for image, found in zip(images, results) for (x1, y1, x2, y2), score, label in zip(*found)]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        truth = pycocotools_coco.COCO()
+        truth.dataset = json.loads(json.dumps(content))
+        truth.createIndex()
+        run = pycocotools_cocoeval.COCOeval(truth, truth.loadRes(records), 'bbox')
+        run.params.imgIds, run.params.maxDets = images, list(max_dets)
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return run, [line for line in printed.getvalue().splitlines() if line.startswith(' Average')]
+
+
+def metric_of(content, evaluator=None):
+    names = [category['name'] for category in content['categories']]
+    metric = CocoMetric(content, np.array([image['id'] for image in content['images']]),
+                        [category['id'] for category in content['categories']], names)
+    return metric if evaluator is None else _with(metric, evaluator)
+
+
+def _with(metric, evaluator):
+    metric.evaluator = evaluator
+    return metric
+
+
+def found_by(metric, results):
+    return match(metric.evaluator, metric.ground_truth, metric._rows(results), metric.cat_ids.tolist(), MAX_DETS)
+
+
+class Lines:
+    """A logger that keeps what it is told."""
+
+    def __init__(self):
+        self.info_lines, self.error_lines = [], []
+
+    def info(self, text, *arguments):
+        self.info_lines.append(text % arguments if arguments else text)
+
+    def error(self, text, *arguments):
+        self.error_lines.append(text % arguments)
+
+
+def assert_numbers_are_the_references(metric, content, results):
+    found = found_by(metric, results)
+    run, lines = reference(content, results, (1, 10, 100))
+    numbers = [coco_metric.average_precision(found), coco_metric.average_precision(found, iou=0),
+               coco_metric.average_precision(found, iou=5),
+               *(coco_metric.average_precision(found, area) for area in ('_s', '_m', '_l')),
+               *(coco_metric.average_recall(found, '', limit) for limit in (1, 10, 100)),
+               *(coco_metric.average_recall(found, area) for area in ('_s', '_m', '_l'))]
+    np.testing.assert_allclose(numbers, run.stats, atol=1e-9, rtol=0)
+    assert summary_lines(found) == lines  # COCO's twelve, to the letter
+    run, _ = reference(content, results, (100, 300, 1000))
+    # summarize looks for a limit of 100 in stats[0] only; numpy gives the mean of its limits[2] = 1000 elsewhere
+    np.testing.assert_allclose(mmdet_numbers(found), run.stats[:6], atol=1e-9, rtol=0)
+
+
+@each_evaluator
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2 ** 31), classes=st.integers(1, 4))
+def test_every_number_is_pycocotools_own(evaluator, seed, classes):
+    content, results = random_set(seed, pictures=4, classes=classes)
+    if any(len(found.scores) for found in results):
+        assert_numbers_are_the_references(metric_of(content, evaluator), content, results)
+
+
+@each_evaluator
+def test_the_limits_of_detections_are_mmdetections(evaluator):
+    """bbox_mAP counts the best 100 of a picture and class, the others 1000; here that matters."""
+    content, _ = random_set(1, pictures=1, classes=1)
+    boxes = np.float32([a['bbox'] for a in content['annotations']])
+    boxes[:, 2:] += boxes[:, :2]
+    rng = np.random.RandomState(0)
+    corner = rng.uniform(0, 300, (150, 2))
+    wrong = np.concatenate([corner, corner + 40], axis=1).astype(np.float32)
+    scores = np.concatenate([np.linspace(0.99, 0.5, 150), np.full(len(boxes), 0.1)]).astype(np.float32)
+    results = [Detections(np.concatenate([wrong, boxes]), scores, np.zeros(len(scores), np.int64))]
+    metric = metric_of(content, evaluator)
+    assert_numbers_are_the_references(metric, content, results)
+    values = metric(results)
+    assert values['bbox_mAP'] < values['bbox_mAP_50']  # one half of the file is found beyond the hundredth only
+
+
+@each_evaluator
+def test_an_annotation_with_id_zero_is_a_hit_like_any_other(evaluator):
+    """COCO's code takes a match with id 0 for a miss."""
+    content, results = random_set(3)
+    expected = metric_of(content, evaluator)(results)
+    for annotation in content['annotations']:
+        annotation['id'] -= 1
+    assert metric_of(content, evaluator)(results) == expected
+    for annotation in content['annotations']:
+        annotation['id'] = 5  # nor need they differ
+    assert metric_of(content, evaluator)(results) == expected
+
+
+@each_evaluator
+def test_mmdetections_numbers_for_its_own_example(evaluator):
+    content = json.loads((DATA / 'tiny_coco.json').read_text())
+    expected = json.loads((DATA / 'coco_dataset.json').read_text())['evaluate_bbox']
+    results = []
+    for classes in json.loads((DATA / 'tiny_dets.json').read_text()):
+        rows = np.concatenate([np.reshape(rows, (-1, 5)) for rows in classes])
+        labels = np.concatenate([np.full(len(rows), label) for label, rows in enumerate(classes)])
+        results.append(Detections(rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32), labels.astype(np.int64)))
+    values = metric_of(content, evaluator)(results)
+    assert {name: values[name] for name in NAMES} == {name: expected[name] for name in NAMES}
+    assert values['bbox_mAP_copypaste'].split() == [f'{expected[name]:.3f}' for name in NAMES]
+
+
+@each_evaluator
+def test_perfect_detections_score_one_and_absent_sizes_minus_one(evaluator):
+    content, _ = random_set(5, pictures=3)
+    for annotation in content['annotations']:
+        annotation.update(bbox=[*annotation['bbox'][:2], 50, 60], area=3000., iscrowd=0)  # medium, all of them
+    results = []
+    for image in content['images']:
+        mine = [a for a in content['annotations'] if a['image_id'] == image['id']]
+        boxes = np.float32([a['bbox'] for a in mine]).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        labels = np.array([(a['category_id'] - 2) // 7 for a in mine], dtype=np.int64)
+        results.append(Detections(boxes, np.ones(len(mine), np.float32), labels))
+    values = metric_of(content, evaluator)(results)
+    assert [values[name] for name in NAMES] == [1, 1, 1, -1, 1, -1]
+    assert values['bbox_mAP_copypaste'] == '1.000 1.000 1.000 -1.000 1.000 -1.000'
+
+
+@each_evaluator
+def test_only_the_pictures_of_the_dataset_count(evaluator):
+    """A training set leaves out pictures of its file."""
+    content, results = random_set(7)
+    kept = [4, 1]
+    results, ids = [results[i] for i in kept], [content['images'][i]['id'] for i in kept]
+    metric = _with(CocoMetric(content, np.array(ids), [2, 9, 16], ['a', 'b', 'c']), evaluator)
+    run, _ = reference(content, results, (100, 300, 1000), ids)
+    np.testing.assert_allclose(mmdet_numbers(found_by(metric, results)), run.stats[:6], atol=1e-9, rtol=0)
+
+
+@each_evaluator
+def test_only_the_wanted_categories_count(evaluator):
+    content, results = random_set(8)
+    mine = [Detections(*(column[found.labels == 1] for column in found)) for found in results]
+    metric = _with(CocoMetric(content, np.array([image['id'] for image in content['images']]), [9], ['class 1']), evaluator)
+    relabelled = [Detections(found.bboxes, found.scores, found.labels * 0) for found in mine]
+    reduced = {**content, 'annotations': [a for a in content['annotations'] if a['category_id'] == 9],
+               'categories': content['categories'][1:2]}
+    run, _ = reference(reduced, relabelled, (100, 300, 1000))
+    np.testing.assert_allclose(mmdet_numbers(found_by(metric, relabelled)), run.stats[:6], atol=1e-9, rtol=0)
+
+
+def test_records_of_other_categories_need_no_box():
+    content, results = random_set(8)
+    expected = metric_of(content)(results)
+    content['annotations'].append({'id': 999, 'image_id': 1, 'category_id': 500})
+    assert metric_of({**content, 'categories': content['categories']})(results) == expected
+
+
+@each_evaluator
+def test_areas_that_are_missing_are_those_of_the_boxes(evaluator):
+    content, results = random_set(9)
+    for annotation in content['annotations']:
+        annotation['area'] = annotation['bbox'][2] * annotation['bbox'][3]
+    expected = metric_of(content, evaluator)(results)
+    for i, annotation in enumerate(content['annotations']):
+        annotation['area'] = None
+        if i % 2:
+            del annotation['area']
+        if not annotation['iscrowd']:
+            del annotation['iscrowd']
+    assert metric_of(content, evaluator)(results) == expected
+
+
+@each_evaluator
+def test_class_lines_are_the_classes_of_the_reference(evaluator):
+    content, results = random_set(10, classes=4)
+    content['annotations'] = [a for a in content['annotations'] if a['category_id'] != 23]  # none of class 3
+    found = found_by(metric_of(content, evaluator), results)
+    run, _ = reference(content, results, (1, 10, 100))
+    expected = []
+    for k in range(4):
+        values = run.eval['precision'][:, :, k, 0, 2]
+        expected.append(values[values > -1].mean() if (values > -1).any() else -1.)
+    assert expected[3] == -1
+    lines = classwise_lines(found, [f'class {k}' for k in range(4)])
+    assert len(lines) == 2
+    assert '  '.join(lines).split() == [word for k in range(4) for word in ('class', str(k), f'{expected[k]:.3f}')]
+
+
+def test_all_evaluators_agree_to_the_last_digit_shown():
+    content, results = random_set(11, pictures=12, classes=5, density=2)
+    values = [metric_of(content, evaluator)(results) for evaluator in EVALUATORS]
+    assert all(value == values[0] for value in values)
+
+
+def test_values_are_rounded_to_four_digits_and_named_as_in_mmdetection():
+    content, results = random_set(12)
+    values = metric_of(content)(results)
+    assert list(values) == [*NAMES, 'bbox_mAP_copypaste']
+    assert all(values[name] == round(values[name], 4) for name in NAMES)
+    json.dumps(values)  # the log writes them
+
+
+def test_a_dataset_without_any_detection_is_an_error_in_the_log_and_zeros():
+    content, results = random_set(13)
+    log = Lines()
+    empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    values = metric_of(content)([empty] * len(results), logger=log)
+    assert [values[name] for name in NAMES] == [0] * 6 and values['bbox_mAP_copypaste'] == ' '.join(['0.000'] * 6)
+    assert len(log.error_lines) == 1 and f'{len(results)} pictures' in log.error_lines[0]
+
+
+def test_pictures_without_detections_are_misses():
+    content, results = random_set(14)
+    empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    results = [empty, *results[1:]]
+    run, _ = reference(content, results, (100, 300, 1000))
+    np.testing.assert_allclose(mmdet_numbers(found_by(metric_of(content), results)), run.stats[:6], atol=1e-9, rtol=0)
+
+
+def test_the_log_names_the_evaluator_and_has_the_twelve_lines_and_the_classes():
+    content, results = random_set(15)
+    log = Lines()
+    metric = metric_of(content)
+    metric(results, logger=log)
+    assert metric.evaluator.name in log.info_lines[0]
+    assert len(log.info_lines) == 1 + 12
+    metric(results, logger=log, classwise=True)
+    assert len(log.info_lines) == 2 * 13 + 1 and 'class 2' in log.info_lines[-1]
+    metric(results, logger=logging.getLogger('quiet'))  # a real one does
+
+
+@pytest.mark.parametrize('metric, hint', [('bbx', "'bbox'"), ('segm', 'bbox'), (['bbox', 'proposal'], "'proposal'")])
+def test_a_metric_that_is_not_there_is_an_error_in_one_line(metric, hint):
+    content, results = random_set(16)
+    with pytest.raises(ConfigError, match='not supported') as error:
+        metric_of(content)(results, metric=metric)
+    assert hint in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_the_metric_may_be_named_in_a_list():
+    content, results = random_set(16)
+    assert metric_of(content)(results, metric=['bbox']) == metric_of(content)(results)
+
+
+def test_the_annotations_are_not_changed():
+    content, results = random_set(17)
+    before = json.dumps(content)
+    metric_of(content)(results)
+    assert json.dumps(content) == before
+
+
+def test_a_metric_may_be_used_again_and_again():
+    content, results = random_set(18)
+    metric = metric_of(content)
+    assert metric(results) == metric(results)
+
+
+def test_the_fastest_installed_evaluator_is_taken(monkeypatch):
+    import_module = coco_api.importlib.import_module
+    missing = []
+
+    def some(name):
+        if name.split('.')[0] in missing:
+            raise ImportError(name)
+        return import_module(name)
+
+    monkeypatch.setattr(coco_api.importlib, 'import_module', some)
+    available = [evaluator.name.split()[0] for evaluator in EVALUATORS]
+    for name in available:
+        assert find_evaluator().name.split()[0] == name
+        missing.append(name)
+    with pytest.raises(UserError, match='pip install'):
+        find_evaluator()
+
+
+def test_an_evaluator_that_is_not_installed_is_an_error_in_one_line(monkeypatch):
+    with pytest.raises(UserError) as error:
+        find_evaluator('no_such_package')
+    assert 'no_such_package' in str(error.value) and len(str(error.value).splitlines()) == 1

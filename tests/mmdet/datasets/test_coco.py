@@ -1,0 +1,253 @@
+"""CocoDataset: which pictures and boxes of a file there are, under which labels, and what it says of a file with faults."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mmcv_need.errors import DataError
+from mmdet.datasets.coco import CocoDataset
+from mmdet.datasets.coco_classes import COCO_CLASSES
+from mmdet.datasets.pipelines.formatting import Collect
+from mmdet.datasets.pipelines.loading import LoadAnnotations, LoadImageFromFile
+from mmdet.datasets.wrappers import RepeatDataset
+
+WIDE, TALL, TINY = (100, 80), (80, 100), (31, 100)
+
+
+def box(image=1, category=10, bbox=(10, 20, 30, 40), **more):
+    return dict(image_id=image, category_id=category, bbox=list(bbox), **more)
+
+
+@pytest.fixture
+def dataset(tmp_path, coco_folder):
+    def make(annotations=(), images=(WIDE, ), categories=('cat', 'dog', 'horse'), **arguments):
+        path = coco_folder(tmp_path, images, annotations, categories)
+        return CocoDataset(str(path), arguments.pop('pipeline', []), **arguments)
+    return make
+
+
+def refused(action, *arguments, **named) -> str:
+    with pytest.raises(DataError) as error:
+        action(*arguments, **named)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+def test_boxes_are_corners_in_float32_and_not_clipped(dataset):
+    found = dataset([box(bbox=(-5.5, 20, 200, 40.25)), box(category=30)]).get_ann_info(0)
+    assert found['bboxes'].tolist() == [[-5.5, 20, 194.5, 60.25], [10, 20, 40, 60]] and found['bboxes'].dtype == np.float32
+    assert found['labels'].tolist() == [0, 2] and found['labels'].dtype == np.int64
+    assert found['bboxes_ignore'].shape == (0, 4)
+
+
+def test_crowds_are_ignored_boxes(dataset):
+    found = dataset([box(iscrowd=1, bbox=(0, 0, 50, 50)), box()]).get_ann_info(0)
+    assert found['bboxes'].tolist() == [[10, 20, 40, 60]]
+    assert found['bboxes_ignore'].tolist() == [[0, 0, 50, 50]] and found['labels'].tolist() == [0]
+
+
+@pytest.mark.parametrize('left_out', [
+    box(ignore=1), box(ignore=True, iscrowd=1), box(bbox=(100, 0, 20, 20)), box(bbox=(-20, 0, 20, 20)),
+    box(bbox=(0, 80, 20, 20)), box(bbox=(0, -20, 20, 20)), box(bbox=(1, 1, 0.99, 20)), box(bbox=(1, 1, 20, 0.5)),
+    box(area=0), box(area=-1), box(category=99)],
+    ids=['ignore', 'ignored crowd', 'right', 'left', 'below', 'above', 'narrow', 'flat', 'no area', 'negative area', 'foreign'])
+def test_left_out_as_in_mmdetection(dataset, left_out):
+    found = dataset([box(bbox=(1, 2, 3, 4)), left_out, box(category=20)]).get_ann_info(0)
+    assert found['bboxes'].tolist() == [[1, 2, 4, 6], [10, 20, 40, 60]]
+    assert found['labels'].tolist() == [0, 1] and not len(found['bboxes_ignore'])
+
+
+def test_a_box_of_one_pixel_and_one_that_just_touches_are_kept(dataset):
+    found = dataset([box(bbox=(5, 5, 1, 1)), box(bbox=(99.5, 79.5, 20, 20)), box(bbox=(-19.5, -19.5, 20, 20))]).get_ann_info(0)
+    assert len(found['bboxes']) == 3
+
+
+def test_a_missing_area_is_that_of_the_box(tmp_path, coco_folder):
+    path = coco_folder(tmp_path, [WIDE], [box(), box(bbox=(0, 0, 5, 5))])
+    content = json.loads(path.read_text())
+    del content['annotations'][0]['area'], content['annotations'][0]['iscrowd']
+    content['annotations'][1]['area'] = None
+    path.write_text(json.dumps(content))
+    assert len(CocoDataset(str(path), []).get_ann_info(0)['bboxes']) == 2
+
+
+def test_boxes_find_their_pictures_in_whatever_order_they_stand(dataset):
+    boxes = [box(image=image, bbox=(i, i, 10, 10)) for i, image in enumerate([3, 1, 3, 2, 1, 3], 1)]
+    found = dataset(boxes, [WIDE] * 4, filter_empty_gt=False)
+    assert [found.get_ann_info(i)['bboxes'][:, 0].tolist() for i in range(4)] == [[2, 5], [4], [1, 3, 6], []]
+
+
+def test_training_leaves_out_small_and_empty_pictures(dataset):
+    images = [WIDE, TINY, TALL, WIDE, (32, 32), WIDE]
+    boxes = [box(1), box(2), box(3, 20), box(4, 99), box(5), box(6, ignore=1)]
+    found = dataset(boxes, images)
+    assert found.annotations.ids.tolist() == [1, 3, 5, 6]  # 6: what is left out still counts as annotated, as in MMDetection
+    assert found.flag.tolist() == [1, 0, 0, 1]  # wider than high
+    assert [found.annotations.info(i)['filename'] for i in range(2)] == ['001.png', '003.png']
+
+
+def test_pictures_without_boxes_stay_if_asked(dataset):
+    found = dataset([box(1)], [WIDE, TINY, TALL], filter_empty_gt=False)
+    assert found.annotations.ids.tolist() == [1, 3]
+    assert found.get_ann_info(1)['bboxes'].shape == (0, 4) and found.get_ann_info(1)['labels'].shape == (0,)
+
+
+def test_a_test_takes_every_picture_and_gives_no_annotations(dataset):
+    seen = []
+    found = dataset([box(1)], [WIDE, TINY, TALL], test_mode=True, pipeline=[lambda sample: seen.append(sample) or sample])
+    assert len(found) == 3 and found.annotations.ids.tolist() == [1, 2, 3]
+    found[1]
+    assert 'ann_info' not in seen[0] and seen[0]['img_info'] == {'filename': '002.png', 'id': 2, 'width': 31, 'height': 100}
+
+
+def test_filtering_by_classes_looks_at_the_wanted_ones_only(dataset):
+    found = dataset([box(1), box(2, 20), box(3, 30)], [WIDE] * 3, classes=['dog'])
+    assert found.annotations.ids.tolist() == [2]
+    assert found.get_ann_info(0)['labels'].tolist() == [0]
+
+
+def test_nothing_left_is_an_error_that_says_what_to_check(dataset):
+    for message in (refused(dataset, [box(1, 20)], classes=['cat']), refused(dataset, [box()], [TINY]),
+                    refused(dataset, [], []), refused(dataset, [], [TINY], filter_empty_gt=False)):
+        assert 'annotations.json' in message and 'classes' in message
+
+
+def test_a_dataset_gives_the_same_sample_for_the_same_generator(tmp_path, coco_folder):
+    path = coco_folder(tmp_path, [WIDE, TALL], [box(1), box(2)], pictures=True)
+    found = CocoDataset(path.name, [LoadImageFromFile(), LoadAnnotations(), Collect(['img', 'gt_bboxes', 'gt_labels'])],
+                        data_root=str(tmp_path), img_prefix='')
+    assert found[1]['img'].shape == (100, 80, 3) and found[1]['img_metas']['ori_filename'] == '002.png'
+    again = found.sample(1, np.random.default_rng(0))
+    np.testing.assert_array_equal(again['img'], found[1]['img'])
+    assert again['img_metas']['filename'] == str(tmp_path / '002.png')
+
+
+def test_labels_and_names_follow_the_file_not_the_config(dataset):
+    found = dataset([box(1, 30), box(1, 10)], classes=('horse', 'cat'))
+    assert found.CLASSES == ('cat', 'horse') and found.cat_ids == [10, 30]
+    assert found.get_ann_info(0)['labels'].tolist() == [1, 0]
+
+
+def test_without_classes_all_of_the_file_count(dataset):
+    assert dataset([box()]).CLASSES == ('cat', 'dog', 'horse')
+
+
+def test_without_classes_cocos_eighty_count_where_the_file_has_them(dataset):
+    names = ['something else', *reversed(COCO_CLASSES), 'more']
+    found = dataset([box(1, 20), box(1, 10)], categories=names)
+    assert list(found.CLASSES) == names[1:-1] and len(found.get_ann_info(0)['labels']) == 1
+    assert found.get_ann_info(0)['labels'].tolist() == [0]
+    assert CocoDataset.CLASSES == COCO_CLASSES and len(set(COCO_CLASSES)) == 80  # the class's own list stays
+
+
+def test_classes_come_from_a_text_file(dataset, tmp_path):
+    (tmp_path / 'names.txt').write_text('dog\n\n  cat  \n', encoding='utf-8')
+    assert dataset([box()], classes=str(tmp_path / 'names.txt')).CLASSES == ('cat', 'dog')
+
+
+def test_a_single_string_is_explained(dataset):
+    message = refused(dataset, [box()], classes=('cat'))
+    assert "classes='cat'" in message and "classes=('cat', )" in message
+
+
+@pytest.mark.parametrize('wrong, hint', [('hosre', "Did you mean 'horse'?"), ('Cat', "'cat'"), ('zzz', 'cat, dog, horse')])
+def test_a_class_that_the_file_lacks_is_an_error_with_the_nearest_name(dataset, wrong, hint):
+    message = refused(dataset, [box()], classes=('dog', wrong))
+    assert f"'{wrong}'" in message and hint in message and 'annotations.json' in message
+
+
+def test_a_class_named_twice_is_one_class(dataset):
+    assert dataset([box()], classes=('cat', 'cat')).CLASSES == ('cat', )
+
+
+def test_two_categories_of_one_name_are_two_classes_as_in_mmdetection(dataset):
+    found = dataset([box(1, 10), box(1, 20)], categories=('cat', 'cat', 'dog'), classes=('cat', ))
+    assert found.cat_ids == [10, 20] and found.get_ann_info(0)['labels'].tolist() == [0, 1]
+
+
+def faulty(tmp_path, coco_folder, change):
+    path = coco_folder(tmp_path, [WIDE, TALL], [box(1), box(2)])
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda c: c['annotations'][1].update(image_id=7), ['annotations[1]', 'image_id 7', "'images'"]),
+    (lambda c: c['annotations'][1].pop('image_id'), ['annotations[1]', "'image_id'"]),
+    (lambda c: c['annotations'][1].pop('category_id'), ['annotations[1]', "'category_id'"]),
+    (lambda c: c['annotations'][1].pop('bbox'), ['annotations[1]', "'bbox'"]),
+    (lambda c: c['annotations'][1].update(bbox=[1, 2, 3]), ['annotations[1].bbox', '[1, 2, 3]', 'four']),
+    (lambda c: c['annotations'][1].update(bbox=[1, 2, '3', 4]), ['annotations[1].bbox', 'four finite numbers']),
+    (lambda c: c['annotations'][1].update(bbox=None), ['annotations[1].bbox', 'None']),
+    (lambda c: c['images'][1].pop('file_name'), ['images[1]', "'file_name'"]),
+    (lambda c: c['images'][1].pop('width'), ['images[1]', "'width'"]),
+    (lambda c: c['images'][1].pop('id'), ['images[1]', "'id'"]),
+    (lambda c: c['images'][1].update(id='000002'), ["images[1].id is '000002'", 'whole number']),
+    (lambda c: c['images'][1].update(width=None), ['images[1].width is None', 'whole number']),
+    (lambda c: c['images'][1].update(height=99.5), ['images[1].height is 99.5', 'whole number']),
+    (lambda c: c['categories'][1].pop('name'), ['categories[1]', "'name'"]),
+    (lambda c: c.update(categories=['cat', 'dog']), ['categories[0]']),
+    (lambda c: c.pop('annotations'), ['annotations']),
+    (lambda c: c.update(images={}), ['images'])])
+def test_a_record_with_a_fault_is_named(tmp_path, coco_folder, change, words):
+    path = faulty(tmp_path, coco_folder, change)
+    message = refused(CocoDataset, path, [])
+    assert message.startswith(path) and all(word in message for word in words), message
+
+
+def test_a_missing_file_says_where_coco_goes(tmp_path):
+    message = refused(CocoDataset, 'annotations/none.json', [], data_root=str(tmp_path))
+    assert str(tmp_path / 'annotations' / 'none.json') in message and 'cocodataset.org' in message
+
+
+@pytest.mark.parametrize('text, words', [('{"images": [],\n "annotations": }', ':2:'), ('', 'not valid JSON'),
+                                         ('[1, 2]', 'not a COCO'),
+                                         ('{"images": [], "annotations": [NaN], "categories": []}', 'not valid JSON')])
+def test_a_file_that_is_no_coco_json_is_an_error_that_says_where(tmp_path, text, words):
+    path = tmp_path / 'broken.json'
+    path.write_text(text)
+    message = refused(CocoDataset, str(path), [])
+    assert str(path) in message and words in message
+
+
+@pytest.fixture(scope='module')
+def tiny_coco(golden, tmp_path_factory):
+    path = tmp_path_factory.mktemp('tiny') / 'tiny_coco.json'
+    path.write_text(json.dumps(golden('tiny_coco.json')))
+    return str(path)
+
+
+@pytest.mark.parametrize('subset', [False, True])
+def test_pictures_and_boxes_are_those_of_mmdetection(golden, tiny_coco, subset):
+    expected = golden('coco_dataset.json')
+    found = CocoDataset(tiny_coco, [], classes=('car', 'person') if subset else None)
+    prefix = 'subset_' if subset else ''
+    assert found.annotations.ids.tolist() == expected['subset_ids' if subset else 'train_ids']
+    assert {str(number): label for label, number in enumerate(found.cat_ids)} == expected[f'{prefix}cat2label']
+    if not subset:
+        assert found.flag.tolist() == expected['train_flag']
+    everything = CocoDataset(tiny_coco, [], classes=('car', 'person') if subset else None, test_mode=True)
+    assert everything.annotations.ids.tolist() == expected['test_ids']
+    for picture, ann in enumerate(expected[f'{prefix}ann']):
+        dataset = found if len(expected[f'{prefix}ann']) == len(found) else everything
+        for key, value in dataset.get_ann_info(picture).items():
+            np.testing.assert_array_equal(value.reshape(np.shape(ann[key])), ann[key], err_msg=f'{key} of picture {picture}')
+
+
+def test_repeating_a_dataset_repeats_its_groups_and_not_its_random_numbers(dataset):
+    found = dataset([box(1), box(2)], [WIDE, TALL],
+                    pipeline=[lambda sample: (sample['img_info']['id'], sample.rng.uniform(0, 1))])
+    repeated = RepeatDataset(found, 3)
+    assert len(repeated) == 6 and repeated.flag.tolist() == [1, 0] * 3 and repeated.CLASSES == found.CLASSES
+    assert [repeated[i][0] for i in range(6)] == [1, 2] * 3
+    assert len({repeated[i][1] for i in range(6)}) == 6
+
+
+@pytest.mark.parametrize('times', [0, -1, 1.5, '5'])
+def test_a_dataset_is_repeated_a_whole_number_of_times(dataset, times):
+    with pytest.raises(ValueError, match='times'):
+        RepeatDataset(dataset([box()]), times)
