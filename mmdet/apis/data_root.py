@@ -18,12 +18,12 @@ def replace_data_root(cfg: Config, root: str) -> None:
     old = cfg.get('data_root')
     if not old:
         raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
-    new = os.path.join(root, '')
+    old, new = os.path.join(old, ''), os.path.join(root, '')
     cfg['data_root'] = new
     for holder, key, value in _strings(cfg['data']):
         if value.startswith(old):
             holder[key] = new + value[len(old):]
-        elif os.path.join(value, '') == os.path.join(old, ''):
+        elif os.path.join(value, '') == old:
             holder[key] = new
 
 
@@ -43,11 +43,11 @@ def check_annotation_files(cfg: Config, *sections: str) -> None:
         DataError: one does not, with where to put the data.
     """
     for section in sections:
-        for dataset in _datasets(cfg['data'].get(section) or {}):
+        for dataset in _datasets({'dataset': cfg['data'].get(section)}):
             path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
             if not os.path.isfile(path):
-                place = cfg.where(f'data.{section}')
-                raise DataError(f'{place}: data.{section}: no annotation file at {path}. {WHERE_COCO_GOES}')
+                place = f"{cfg.where(f'data.{section}')}: ".lstrip(': ')
+                raise DataError(f'{place}data.{section}: no annotation file at {path}. {WHERE_COCO_GOES}')
 
 
 def _datasets(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

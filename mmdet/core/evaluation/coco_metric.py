@@ -49,6 +49,8 @@ class CocoMetric:
         for name in [metric] if isinstance(metric, str) else metric:
             if name not in METRICS:
                 raise ConfigError(f"metric '{name}' is not supported.{did_you_mean(name, METRICS)}")
+        if len(results) != len(self.image_ids):
+            raise ValueError(f'{len(results)} results for {len(self.image_ids)} pictures')
         rows = self._rows(results)
         if not len(rows):
             if logger:

@@ -1,6 +1,6 @@
 """Importing this package registers every transform."""
-from mmdet.datasets.pipelines import formatting, geometric, loading, photometric
-from mmdet.datasets.pipelines.formatting import Compose
+from mmdet.datasets.pipelines import formatting, geometric, loading, photometric, random_crop, test_time_aug
+from mmdet.datasets.pipelines.compose import Compose
 from mmdet.datasets.pipelines.sample import Sample
 
-__all__ = ['Compose', 'Sample', 'formatting', 'geometric', 'loading', 'photometric']
+__all__ = ['Compose', 'Sample', 'formatting', 'geometric', 'loading', 'photometric', 'random_crop', 'test_time_aug']

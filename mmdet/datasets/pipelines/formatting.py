@@ -1,7 +1,7 @@
 """Last steps of a pipeline: render the picture and keep what the model needs."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 from mmcv_need.errors import ConfigError
 from mmdet.datasets.builder import PIPELINES
@@ -56,48 +56,3 @@ class Collect:
             else:
                 raise ConfigError(f"Collect: the sample has no '{key}' here; it has {', '.join(sorted(sample))}")
         return item
-
-
-class Compose:
-    """Applies transforms in order.
-
-    Returns None as soon as a transform does, which means: this sample is of no use, take another.
-    """
-
-    def __init__(self, transforms: Sequence[Any]):
-        self.transforms = list(transforms)
-
-    def __call__(self, sample: Any) -> Any:
-        for transform in self.transforms:
-            sample = transform(sample)
-            if sample is None:
-                return None
-        return sample
-
-
-@PIPELINES.register_module(parts=dict(transforms=PIPELINES))
-class MultiScaleFlipAug:
-    """The transforms of a test picture, at a given scale.
-
-    Args:
-        transforms: applied to the picture.
-        img_scale: (width, height), or a list of one.
-        flip: whether to look at the mirrored picture too.
-        flip_direction: of that.
-    """
-
-    def __init__(self, transforms: Sequence[Any], img_scale: Any = None, flip: bool = False,
-                 flip_direction: str = 'horizontal'):
-        one = img_scale is None or isinstance(img_scale[0], int)
-        scales: List[Optional[Tuple[int, int]]] = [img_scale] if one else list(img_scale)
-        if len(scales) != 1 or flip:
-            raise ConfigError('several views of a test picture (scales, flips) are not supported; give one img_scale and '
-                              'flip=False')
-        self.transforms = Compose(transforms)
-        self.scale = scales[0]
-
-    def __call__(self, sample: Sample) -> Any:
-        if self.scale is not None:
-            sample['scale'] = tuple(self.scale)
-        sample['flip_chosen'] = None
-        return self.transforms(sample)

@@ -63,6 +63,18 @@ class Plan:
         height, width = self.source.shape[:2]
         return self.left < 0 or self.top < 0 or self.left + self.width > width or self.top + self.height > height
 
+    @property
+    def is_scaled(self) -> bool:
+        return self.size is not None
+
+    @property
+    def is_distorted(self) -> bool:
+        return self.colour != pixels.NO_COLOUR
+
+    @property
+    def is_normalised(self) -> bool:
+        return (*self.mean, *self.std, float(self.to_rgb)) != pixels.NO_NORMALISE
+
     def move_window(self, x: int, y: int, width: int, height: int) -> None:
         """Show what is at (x, y, width, height) of the present view, which need not be inside it; before scaling only."""
         if x < 0 or y < 0 or x + width > self.width or y + height > self.height:
@@ -83,9 +95,9 @@ class Plan:
 
     def settled(self) -> Plan:
         """A plan whose source is this view with all that was planned done to it, for whatever comes unplanned after."""
-        view, row = render(self), pixel_row(self)
-        ops = pixels.PixelOps.from_rows([row], view.shape[:2])
-        if (row[NORMALISE] != np.float32(pixels.NO_NORMALISE)).any() or ops.colour or ops.fill:
+        view = render(self)
+        ops = pixels.PixelOps.from_rows([pixel_row(self)], view.shape[:2])
+        if self.is_normalised or ops.colour or ops.fill:
             batch = torch.from_numpy(view).permute(2, 0, 1)[None]
             view = pixels.finish_pixels(batch, ops)[0].permute(1, 2, 0).contiguous().numpy()
         return Plan(view)

@@ -31,7 +31,7 @@ class Sample(dict):
 
     @property
     def plan(self) -> Plan:
-        if 'img' in self:
+        if super().__contains__('img'):
             self._plan = Plan(self.pop('img'))
         assert self._plan is not None, 'LoadImageFromFile comes first'
         return self._plan
@@ -41,11 +41,17 @@ class Sample(dict):
         self.pop('img', None)
         self._plan = plan
 
-    def unscaled_plan(self) -> Plan:
-        """The plan, for a transform that moves the window: what was scaled already is rendered and scaled no more."""
-        if self.plan.size is not None:
+    def settle_if(self, done: bool) -> Plan:
+        """The plan, to be edited; settled first if what it holds so far cannot be said together with the edit to come."""
+        if done:
             self.plan = self.plan.settled()
         return self.plan
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (key == 'img' and self._plan is not None)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else default
 
     def set_shape(self, shape: Tuple[int, int]) -> None:
         self['img_shape'] = (*shape, 3)

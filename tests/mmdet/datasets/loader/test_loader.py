@@ -13,10 +13,11 @@ from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.loader.collate import SMALLEST_G, collate, pad_pictures, padded_length
 from mmdet.datasets.loader.data_loader import REPLACEMENTS, SeededSamples, eval_loader, train_loader
 from mmdet.datasets.pipelines.formatting import Collect
-from mmdet.datasets.pipelines.geometric import Expand, MinIoURandomCrop, RandomFlip, Resize
+from mmdet.datasets.pipelines.geometric import Expand, RandomFlip, Resize
 from mmdet.datasets.pipelines.loading import LoadAnnotations, LoadImageFromFile
 from mmdet.datasets.pipelines.photometric import Normalize, PhotoMetricDistortion
 from mmdet.datasets.pipelines.plan import Plan, pixel_row
+from mmdet.datasets.pipelines.random_crop import MinIoURandomCrop
 from mmdet.datasets.wrappers import RepeatDataset
 
 MEAN = (123.675, 116.28, 103.53)

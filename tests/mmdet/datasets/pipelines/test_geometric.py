@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from mmcv_need.errors import ConfigError
 from mmdet.datasets.pipelines import Compose
-from mmdet.datasets.pipelines.formatting import MultiScaleFlipAug
-from mmdet.datasets.pipelines.geometric import Expand, MinIoURandomCrop, Pad, RandomFlip, Resize
+from mmdet.datasets.pipelines.geometric import Expand, Pad, RandomFlip, Resize
 from mmdet.datasets.pipelines.plan import Plan, render
+from mmdet.datasets.pipelines.random_crop import MinIoURandomCrop
+from mmdet.datasets.pipelines.test_time_aug import MultiScaleFlipAug
 
 MEAN = (123.675, 116.28, 103.53)
 TRANSFORMS = {'Expand': Expand, 'MinIoURandomCrop': MinIoURandomCrop, 'Resize': Resize, 'RandomFlip': RandomFlip}

@@ -13,9 +13,10 @@ from mmdet.core.image.pixels import finish_pixels
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines import Compose
 from mmdet.datasets.pipelines.formatting import Collect
-from mmdet.datasets.pipelines.geometric import Expand, MinIoURandomCrop, Pad, RandomFlip, Resize
+from mmdet.datasets.pipelines.geometric import Expand, Pad, RandomFlip, Resize
 from mmdet.datasets.pipelines.photometric import Normalize, PhotoMetricDistortion
 from mmdet.datasets.pipelines.plan import Plan, pixel_row, render
+from mmdet.datasets.pipelines.random_crop import MinIoURandomCrop
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 NEW = ('expand', 'crop', 'resize', 'flip', 'colour', 'normalize')  # MMDetection 2.19 and later
