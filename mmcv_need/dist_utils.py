@@ -11,6 +11,7 @@ from typing import Dict, List, Tuple
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from mmcv_need.errors import UserError
 
@@ -65,6 +66,13 @@ def broadcast_int(value: int, device: torch.device) -> int:
     tensor = torch.tensor([value], dtype=torch.int64, device=device)
     dist.broadcast(tensor, src=0)
     return int(tensor.item())
+
+
+def broadcast_buffers(module: nn.Module) -> None:
+    """Rank 0's buffers (running means of norms) on every rank, so that all evaluate the network that is saved."""
+    if get_dist_info()[1] > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def mean_over_ranks(values: Dict[str, float], device: torch.device) -> Dict[str, float]:

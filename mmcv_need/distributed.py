@@ -1,6 +1,7 @@
 """The wrapper of a model that trains in several processes, one device each."""
 from __future__ import annotations
 
+import inspect
 from typing import Any, Dict, Optional
 
 import torch
@@ -9,6 +10,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmcv_need._functions import scatter
 from mmcv_need.data_parallel import Prepare, place
+
+# Buffers are not sent round in every step; torch 2.13 renamed the argument.
+_RENAMED = 'forward_sync_buffers' in inspect.signature(DistributedDataParallel.__init__).parameters
+NO_BUFFER_SYNC: Dict[str, Any] = {'forward_sync_buffers' if _RENAMED else 'broadcast_buffers': False}
 
 
 class MMDistributedDataParallel(DistributedDataParallel):
@@ -24,8 +29,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None,
                  find_unused_parameters: bool = False):
         super().__init__(place(module, device), device_ids=None if device.type == 'cpu' else [device.index],
-                         broadcast_buffers=False, find_unused_parameters=find_unused_parameters,
-                         gradient_as_bucket_view=True)
+                         find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True, **NO_BUFFER_SYNC)
         self.on = device
         self.prepare = prepare
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmcv_need.dist_utils import gather_rows, get_dist_info
+from mmcv_need.dist_utils import broadcast_buffers, gather_rows, get_dist_info
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.core.post_processing.detections import Detections
 
@@ -34,6 +34,7 @@ def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[D
     module = model.module
     shard: List[Detections] = []
     rank, world_size = get_dist_info()
+    broadcast_buffers(module)
     with torch.no_grad():
         for batch in progress(loader, 'evaluating', show_progress and rank == 0):
             shard += module(return_loss=False, rescale=True, **_for_detection(model.on_device(batch)))
