@@ -29,7 +29,8 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
     try:
         optimizer = make([p for p in model.parameters() if p.requires_grad])
     except (ValueError, TypeError) as error:
-        raise ConfigError(f'{key}: {make.func.__name__} refused its arguments: {error}') from error
+        place = getattr(config, 'where', lambda key: '')(key)
+        raise ConfigError(f'{place}: {key}: {make.func.__name__} refused its arguments: {error}'.lstrip(': ')) from error
     for group in optimizer.param_groups:
         group.setdefault('initial_lr', group['lr'])
     return optimizer

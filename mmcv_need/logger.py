@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Optional
 
+from mmcv_need.errors import UserError
+
 LINE = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
 
 
@@ -13,6 +15,9 @@ def get_logger(name: str = 'mmdet', log_file: Optional[str] = None, level: str =
     """The logger `name`, writing to stdout and, on rank 0, to `log_file`.
 
     Ranks other than 0 only report errors. Calling again replaces the handlers: a process has one run at a time.
+
+    Raises:
+        UserError: the file cannot be written.
     """
     logger = logging.getLogger(name)
     for handler in list(logger.handlers):
@@ -20,8 +25,11 @@ def get_logger(name: str = 'mmdet', log_file: Optional[str] = None, level: str =
         handler.close()
     handlers = [logging.StreamHandler(sys.stdout)]
     if log_file and rank == 0:
-        os.makedirs(os.path.dirname(os.path.abspath(log_file)), exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, encoding='utf-8'))
+        try:
+            os.makedirs(os.path.dirname(os.path.abspath(log_file)), exist_ok=True)
+            handlers.append(logging.FileHandler(log_file, encoding='utf-8'))
+        except OSError as error:
+            raise UserError(f'{log_file}: cannot be written ({error.strerror})') from error
     for handler in handlers:
         handler.setFormatter(logging.Formatter(LINE))
         logger.addHandler(handler)

@@ -84,10 +84,7 @@ def build(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '
     Raises:
         ConfigError: unknown type or argument, missing argument, wrong kind, or a value that a constructor refuses.
     """
-    value = _section(config, key)
-    if without:
-        value = {name: item for name, item in value.items() if name not in without}
-    return _Builder(config).build(value, key, kind, given)
+    return _Builder(config).build(_section(config, key, without), key, kind, given)
 
 
 def check(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
@@ -101,14 +98,14 @@ def check(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '
     Raises:
         ConfigError: as `build`.
     """
-    value = {name: item for name, item in _section(config, key).items() if name not in without}
-    _Builder(config, dry=True).build(value, key, kind, dict.fromkeys(given))
+    _Builder(config, dry=True).build(_section(config, key, without), key, kind, dict.fromkeys(given))
 
 
-def _section(config: Any, key: str) -> Any:
+def _section(config: Any, key: str, without: Sequence[str]) -> Any:
+    value = config
     for part in filter(None, key.split('.')):
-        config = config[int(part)] if isinstance(config, (list, tuple)) else config[part]
-    return config
+        value = value[int(part)] if isinstance(value, (list, tuple)) else value[part]
+    return {name: item for name, item in value.items() if name not in without} if without and isinstance(value, dict) else value
 
 
 class _Builder:
@@ -132,6 +129,8 @@ class _Builder:
             if isinstance(kind, Registry):
                 raise self.fail(key, f"a dict for {kind.name} needs a 'type', one of: {', '.join(sorted(kind.module_dict))}")
             return {name: self.build(item, f'{key}.{name}'.lstrip('.'), None) for name, item in value.items()}
+        if inspect.isclass(kind) and isinstance(value, (str, int, float, list, tuple)):
+            raise self.fail(key, f'expected a dict of arguments of {kind.__name__}, not {value!r}')
         if isinstance(value, (list, tuple)):
             return type(value)(self.build(item, f'{key}.{i}'.lstrip('.'), kind) for i, item in enumerate(value))
         if isinstance(kind, Registry) and isinstance(value, (str, int, float)):
@@ -161,7 +160,9 @@ class _Builder:
     def _call(self, make: Callable, parts: Mapping[str, Any], arguments: Mapping[str, Any], key: str,
               given: dict, factory: bool = False) -> Any:
         parts = parts or getattr(make, 'config_parts', {})
-        self._check_arguments(make, arguments, given, key, factory)
+        # A part that is None counts as absent: a detector without its backbone is missed here, not in the first step.
+        present = {name: item for name, item in arguments.items() if item is not None or name not in parts}
+        self._check_arguments(make, present, given, key, factory)
         built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()}
         if self._dry:
             return None
@@ -194,15 +195,17 @@ class _Builder:
 def _accepted_arguments(make: Callable, skip_first: bool) -> Optional[Dict[str, inspect.Parameter]]:
     """Arguments that a component takes by name; those of a parent class too where it passes `**kwargs` on.
 
-    None if there is no telling: a function with `**kwargs`, or a class whose parents end in `**kwargs` as well.
+    None if there is no telling: a function or class that keeps its `**kwargs`.
     """
     accepted: Dict[str, inspect.Parameter] = {}
     constructors = [cls for cls in make.__mro__ if '__init__' in vars(cls)] if inspect.isclass(make) else [make]
     for constructor in constructors:
+        if constructor is object and len(constructors) > 1:
+            break  # whoever got here has `**kwargs`, and object takes none of them
         parameters = list(inspect.signature(constructor).parameters.values())[1 if skip_first else 0:]
         for p in parameters:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
                 accepted.setdefault(p.name, p)
-        if constructor is object or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return accepted
     return None

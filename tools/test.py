@@ -17,7 +17,7 @@ from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.dist_utils import get_dist_info
 from mmcv_need.errors import UserError
 from mmcv_need.logger import get_logger
-from mmcv_need.registry import build
+from mmcv_need.registry import build, check
 from mmdet.apis import test_detector
 from mmdet.apis.command_line import add_common_options, read_config, run, start_device
 from mmdet.apis.data_root import check_annotation_files
@@ -66,6 +66,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def load_detector(cfg: Config, checkpoint: str) -> Any:
     """The detector of a config with a checkpoint's weights, all of which must fit."""
+    check(cfg, DETECTORS, key='model')
     cfg.model.backbone['init_cfg'] = None  # the checkpoint has all weights
     state = state_dict_of(read_checkpoint(checkpoint))
     model = build(cfg, DETECTORS, key='model')

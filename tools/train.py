@@ -64,7 +64,8 @@ def settle(args: argparse.Namespace) -> Config:
         cfg['resume_from'] = args.resume_from
     elif args.auto_resume:
         cfg['resume_from'] = find_latest(cfg.work_dir)
-    used = ['train'] if args.no_validate or not cfg.get('evaluation') else ['train', 'val']
+    validate = not args.no_validate and cfg.get('evaluation') and cfg.data.get('val') is not None
+    used = ['train', 'val'] if validate else ['train']
     check_sections(cfg, *used)
     check_annotation_files(cfg, *used)
     return cfg

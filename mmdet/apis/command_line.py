@@ -54,6 +54,8 @@ def start_device(args: argparse.Namespace, cfg: Config) -> Any:
 
 def choose_seed(given: Optional[int], device: Any) -> int:
     """The seed of a run, the same on every rank; drawn if none is given."""
+    if given is not None and (not isinstance(given, int) or given < 0):
+        raise ConfigError(f'seed: expected an integer of 0 or more, not {given!r}')
     return broadcast_int(random.SystemRandom().randrange(2**31) if given is None else given, device)
 
 

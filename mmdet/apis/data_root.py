@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Tuple
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, DataError
@@ -20,7 +20,7 @@ def replace_data_root(cfg: Config, root: str) -> None:
         raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
     old, new = os.path.join(old, ''), os.path.join(root, '')
     cfg['data_root'] = new
-    for holder, key, value in _strings(cfg['data']):
+    for holder, key, value in _strings(cfg.get('data') or {}):
         if value.startswith(old):
             holder[key] = new + value[len(old):]
         elif os.path.join(value, '') == old:
@@ -43,18 +43,20 @@ def check_annotation_files(cfg: Config, *sections: str) -> None:
         DataError: one does not, with where to put the data.
     """
     for section in sections:
-        for dataset in _datasets({'dataset': cfg['data'].get(section)}):
+        for key, dataset in _datasets(f'data.{section}', cfg['data'].get(section)):
             path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
             if not os.path.isfile(path):
-                place = f"{cfg.where(f'data.{section}')}: ".lstrip(': ')
-                raise DataError(f'{place}data.{section}: no annotation file at {path}. {WHERE_COCO_GOES}')
+                place = f"{cfg.where(f'{key}.ann_file')}: ".lstrip(': ')
+                raise DataError(f'{place}{key}: no annotation file at {path}. {WHERE_COCO_GOES}')
 
 
-def _datasets(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The datasets with an annotation file in a section, inside wrappers too."""
+def _datasets(key: str, node: Any) -> Iterator[Tuple[str, Mapping[str, Any]]]:
+    """The datasets with an annotation file at and below a key, with their keys; inside wrappers too."""
+    if isinstance(node, (list, tuple)):
+        node = dict(enumerate(node))
+    elif not isinstance(node, dict):
+        return
     if isinstance(node.get('ann_file'), str):
-        yield node
-    for value in node.values():
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(item, dict):
-                yield from _datasets(item)
+        yield key, node
+    for name, value in node.items():
+        yield from _datasets(f'{key}.{name}', value)

@@ -23,16 +23,16 @@ def canonical(cfg: Config) -> Config:
     for name in ('train_cfg', 'test_cfg'):
         _move(cfg, name, f'model.{name}')
     _move(cfg, 'total_epochs', 'runner.max_epochs')
-    if 'runner' in cfg:
+    if cfg.get('runner') is not None:
         cfg.runner.setdefault('type', 'EpochBasedRunner')
     _move(cfg, 'data.imgs_per_gpu', 'data.samples_per_gpu')
     for section in ('val', 'test'):  # before MMDetection 2.24 the loader's batch stood in the dataset's dict
         _move(cfg, f'data.{section}.samples_per_gpu', f'data.{section}_dataloader.samples_per_gpu')
-    if 'model' in cfg:
+    if cfg.get('model') is not None:
         _pretrained(cfg)
         _neck(cfg)
     if 'policy' in (cfg.get('lr_config') or {}):
-        policy = cfg.lr_config.pop('policy')
+        policy = str(cfg.lr_config.pop('policy'))
         name = f'{policy[:1].upper()}{policy[1:]}LrUpdaterHook'
         if name not in HOOKS:
             known = [hook[:-len('LrUpdaterHook')].lower() for hook in HOOKS.module_dict if hook.endswith('LrUpdaterHook')]

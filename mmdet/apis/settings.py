@@ -17,6 +17,10 @@ from mmdet.models import DETECTORS
 KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
         'log_config', 'custom_hooks', 'dist_params', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs')
+SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
+            'log_config', 'train_cfg', 'test_cfg')  # dicts, if not None
+LISTS = ('custom_hooks', 'workflow')  # lists, if not None
+LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
 UNSUPPORTED = ('fp16', 'momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
 # What MMDetection's own config files and dumps define and nothing here needs to read.
@@ -65,12 +69,19 @@ class EvaluationSettings:
         self.metrics = {'metric': metric, 'classwise': classwise}
 
 
+class GradClip:
+    """`optimizer_config.grad_clip`: arguments of `torch.nn.utils.clip_grad_norm_`."""
+
+    def __init__(self, max_norm: float, norm_type: float = 2.0):
+        self.max_norm, self.norm_type = float(max_norm), float(norm_type)
+
+
 class OptimizerSettings:
     """`optimizer_config`: what happens between the gradients and the step."""
-    config_parts = {'grad_clip': LAZY}
+    config_parts = {'grad_clip': GradClip}
 
-    def __init__(self, grad_clip: Optional[Mapping[str, float]] = None):
-        self.grad_clip = None if grad_clip is None else dict(grad_clip)
+    def __init__(self, grad_clip: Optional[GradClip] = None):
+        self.grad_clip = None if grad_clip is None else vars(grad_clip)
 
 
 class LogSettings:
@@ -95,6 +106,9 @@ def check_sections(cfg: Config, *datasets: str) -> None:
     check(cfg, DETECTORS, key='model')
     check(cfg, DataSettings, key='data')
     for section in datasets:
+        if not isinstance(cfg.data.get(section), dict):
+            raise ConfigError(f"{cfg.where(f'data.{section}')}: data.{section}: expected the dict of a dataset, "
+                              f'not {cfg.data.get(section)!r}')
         check(cfg, DATASETS, key=f'data.{section}')
     check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
     sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings, 'lr_config': HOOKS,
@@ -104,8 +118,15 @@ def check_sections(cfg: Config, *datasets: str) -> None:
             check(cfg, kind, key=section)
     for i, _ in enumerate(cfg.get('custom_hooks') or []):
         check(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
-    for i, _ in enumerate((cfg.get('log_config') or {}).get('hooks', [])):
+    hooks = (cfg.get('log_config') or {}).get('hooks', [])
+    if not isinstance(hooks, (list, tuple)):
+        raise ConfigError(f"{cfg.where('log_config.hooks')}: log_config.hooks: expected a list, not {hooks!r}")
+    for i, _ in enumerate(hooks):
         check(cfg, HOOKS, key=f'log_config.hooks.{i}')
+    if str(cfg.get('log_level', 'INFO')).upper() not in LOG_LEVELS:
+        raise ConfigError(f"{cfg.where('log_level')}: log_level: expected one of {', '.join(LOG_LEVELS)}, "
+                          f'not {cfg.log_level!r}')
+    workflow_of(cfg)
 
 
 def check_top_level(cfg: Config) -> None:
@@ -115,6 +136,9 @@ def check_top_level(cfg: Config) -> None:
         ConfigError: a key that is nearly one that is read, or one that means something that is not supported.
     """
     for key in cfg:
+        for keys, kind in ((SECTIONS, dict), (LISTS, list)):
+            if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
+                raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
         if key in UNSUPPORTED and cfg[key] is not None:
             raise ConfigError(f'{cfg.where(key)}: {key}: not supported. Remove it, or set it to None')
         if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:
@@ -138,7 +162,7 @@ def require(cfg: Config, *keys: str) -> None:
 
 def workflow_of(cfg: Config) -> Sequence[Tuple[str, int]]:
     """`workflow`, of which only training is supported."""
-    workflow = [tuple(step) for step in cfg.get('workflow', [('train', 1)])]
+    workflow = [tuple(step) if isinstance(step, list) else step for step in cfg.get('workflow') or [('train', 1)]]
     if workflow != [('train', 1)]:
         raise ConfigError(f"{cfg.where('workflow')}: workflow {workflow}: only [('train', 1)] is supported; "
                           f'evaluation during training is set by `evaluation`')

@@ -1,0 +1,142 @@
+"""Process groups: two gloo processes on this machine, and what is said when a launcher's environment is not there."""
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmcv_need import dist_utils
+from mmcv_need.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device('cpu')
+
+WORKER = '''
+import json, sys
+import numpy as np
+import torch
+import torch.distributed as dist
+
+sys.path.insert(0, sys.argv[1])
+from mmcv_need import dist_utils
+
+cpu = torch.device('cpu')
+dist_utils.init_dist('pytorch', 'gloo')
+rank, size = dist_utils.get_dist_info()
+special = np.array([[-0.0, np.pi], [np.inf, 5e-324], [2.0**53 + 2, 1e308]])
+rows = {'unequal': special[:1] if rank == 0 else special, 'none on rank 0': special[:2 * rank],
+        'none on rank 1': special[:2 - 2 * rank], 'none at all': special[:0], 'not contiguous': special[:, ::-1]}
+answers = {'info': [rank, size], 'int': dist_utils.broadcast_int(2**40 + rank, cpu),
+           'mean': dist_utils.mean_over_ranks({'b': 1.0 + rank, 'a': 1e-3}, cpu),
+           'mean of nothing': dist_utils.mean_over_ranks({}, cpu)}
+norm = torch.nn.BatchNorm1d(2)
+norm.running_mean.fill_(5.0 + rank)
+norm.weight.data.fill_(5.0 + rank)
+dist_utils.broadcast_buffers(norm)
+answers['norm'] = [norm.running_mean.tolist(), norm.weight.tolist()]
+for name, part in rows.items():
+    answers[name] = [[array.tolist(), array.shape, str(array.dtype)] for array in dist_utils.gather_rows(part, cpu)]
+dist_utils.barrier()
+open(f'{sys.argv[2]}/{rank}.json', 'w').write(json.dumps(answers))
+dist.destroy_process_group()
+'''
+SPECIAL = [[-0.0, np.pi], [np.inf, 5e-324], [2.0**53 + 2, 1e308]]  # as in WORKER
+
+
+@pytest.fixture(scope='module')
+def answers(tmp_path_factory):
+    """What each of two processes got."""
+    folder = tmp_path_factory.mktemp('gloo')
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        port = str(listener.getsockname()[1])
+    processes = []
+    for rank in range(2):
+        environment = {**os.environ, 'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1',
+                       'MASTER_PORT': port, 'GLOO_SOCKET_IFNAME': 'lo', 'OMP_NUM_THREADS': '1'}
+        processes.append(subprocess.Popen([sys.executable, '-c', WORKER, str(ROOT), str(folder)], env=environment,
+                                          stderr=subprocess.PIPE, text=True))
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+    return [json.loads((folder / f'{rank}.json').read_text()) for rank in range(2)]
+
+
+def test_each_process_knows_its_rank(answers):
+    assert [answer['info'] for answer in answers] == [[0, 2], [1, 2]]
+
+
+def test_an_int_of_rank_0_reaches_all(answers):
+    assert [answer['int'] for answer in answers] == [2**40, 2**40]
+
+
+def test_running_means_of_rank_0_reach_all_and_weights_stay(answers):
+    assert [answer['norm'] for answer in answers] == [[[5.0, 5.0], [5.0, 5.0]], [[5.0, 5.0], [6.0, 6.0]]]
+
+
+def test_values_are_averaged_over_the_ranks(answers):
+    for answer in answers:
+        assert list(answer['mean'].items()) == [('b', 1.5), ('a', 1e-3)]
+        assert answer['mean of nothing'] == {}
+
+
+@pytest.mark.parametrize('name, parts', [
+    ('unequal', [SPECIAL[:1], SPECIAL]), ('none on rank 0', [[], SPECIAL[:2]]), ('none on rank 1', [SPECIAL[:2], []]),
+    ('none at all', [[], []]), ('not contiguous', [[row[::-1] for row in SPECIAL]] * 2)])
+def test_rows_of_all_ranks_come_in_rank_order_and_to_the_last_bit(answers, name, parts):
+    expected = [[part, [len(part), 2], 'float64'] for part in parts]
+    for answer in answers:
+        assert repr(answer[name]) == repr(expected)  # repr tells -0.0 from 0.0
+
+
+# One process
+
+
+def test_a_single_process_needs_no_group(monkeypatch):
+    rows = np.ones((2, 3))
+    assert dist_utils.get_dist_info() == (0, 1)
+    assert dist_utils.gather_rows(rows, CPU)[0] is rows
+    assert dist_utils.mean_over_ranks({'a': 1.5}, CPU) == {'a': 1.5}
+    assert dist_utils.broadcast_int(3, CPU) == 3
+    dist_utils.barrier()
+
+
+NAMES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'OMPI_COMM_WORLD_RANK',
+         'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """An environment that no launcher touched."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize('launcher, names', [
+    ('pytorch', 'RANK, WORLD_SIZE, MASTER_ADDR'), ('slurm', 'SLURM_PROCID, SLURM_NTASKS, MASTER_ADDR'),
+    ('mpi', 'OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE, MASTER_ADDR')])
+def test_what_the_launcher_did_not_set_is_named(bare, launcher, names):
+    with pytest.raises(UserError, match=f'^--launcher {launcher}: the environment has no {names}'):
+        dist_utils.init_dist(launcher, 'gloo')
+
+
+@pytest.mark.parametrize('launcher, name, command', [
+    ('pytorch', 'LOCAL_RANK', 'torchrun'), ('slurm', 'SLURM_LOCALID', 'srun'), ('mpi', 'OMPI_COMM_WORLD_LOCAL_RANK', 'mpirun')])
+def test_the_card_of_a_process_is_the_launchers_to_say(bare, launcher, name, command):
+    with pytest.raises(UserError, match=f'has no {name}.*{command}'):
+        dist_utils.local_rank(launcher)
+    bare.setenv(name, '3')
+    assert dist_utils.local_rank(launcher) == 3
+    assert dist_utils.local_rank('none') == 0

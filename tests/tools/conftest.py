@@ -1,0 +1,148 @@
+"""A dataset of 24 and 8 drawn pictures, a network that trains on it in two seconds, and the tools as functions."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mmcv_need.logger import get_logger
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The demo's config with a sixteenth of VGG's width. 24 pictures make 7 batches of 4: wide and tall ones do not mix.
+TINY = '''
+_base_ = {base!r}
+data_root = {data!r}
+data = dict(
+    samples_per_gpu=4,
+    workers_per_gpu=0,
+    train=dict(ann_file=data_root + 'annotations/instances_train2017.json', img_prefix=data_root + 'train2017/'),
+    val=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'),
+    test=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'))
+model = dict(
+    backbone=dict(width_factor=0.0625),
+    neck=dict(in_channels=(32, 64), out_channels=(32, 64, 32, 16, 16)),
+    bbox_head=dict(in_channels=(32, 64, 32, 16, 16)))
+optimizer = dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)
+optimizer_config = dict(grad_clip=dict(max_norm=10))
+lr_config = dict(_delete_=True, policy='step', warmup='linear', warmup_iters=5, warmup_ratio=0.01, step=[2])
+runner = dict(max_epochs=3)
+evaluation = dict(interval=1)
+checkpoint_config = dict(interval=1)
+log_config = dict(interval=2)
+'''
+
+
+def load_tool(name):
+    """tools/NAME.py as a module."""
+    spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    path = list(sys.path)
+    spec.loader.exec_module(module)
+    sys.path[:] = path
+    return module
+
+
+@pytest.fixture(scope='session')
+def demo(tmp_path_factory):
+    """The folder of the drawn pictures."""
+    folder = tmp_path_factory.mktemp('data') / 'demo'
+    assert load_tool('make_demo_data').main(['--out', str(folder), '--train', '24', '--val', '8', '--seed', '4']) == 0
+    return folder
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory, demo):
+    """The config file tiny.py."""
+    path = tmp_path_factory.mktemp('configs') / 'tiny.py'
+    path.write_text(TINY.format(base=[str(ROOT / 'configs/ssd_demo.py')], data=f'{demo}/'))
+    return path
+
+
+@pytest.fixture(scope='session')
+def tools():
+    """tools.train(...), tools.test(...), tools.print_config(...): the command lines, run in this process on the CPU.
+
+    What they change for the whole process is put back.
+    """
+    modules = {name: load_tool(name) for name in ('train', 'test', 'print_config')}
+
+    def call(name):
+        def main(*arguments):
+            words = [str(word) for word in arguments]
+            if name != 'print_config' and '--device' not in words:
+                words += ['--device', 'cpu']
+            environment, state, threads = dict(os.environ), torch.get_rng_state(), torch.get_num_threads()
+            with warnings.catch_warnings():
+                try:
+                    modules[name].main(words)
+                finally:
+                    get_logger('mmdet')  # closes the log file
+                    os.environ.clear()
+                    os.environ.update(environment)
+                    torch.set_rng_state(state)
+                    torch.set_num_threads(threads)
+        return main
+    return SimpleNamespace(modules=modules, **{name: call(name) for name in modules})
+
+
+class Run:
+    """What a training run left in its work directory."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    @property
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    @property
+    def logs(self):
+        return sorted(self.folder.glob('*.log'))
+
+    @property
+    def records(self):
+        return [json.loads(line) for path in sorted(self.folder.glob('*.log.json')) for line in path.read_text().splitlines()]
+
+    def of(self, mode):
+        return [record for record in self.records if record.get('mode') == mode]
+
+    def checkpoint(self, name='latest.pth'):
+        return torch.load(self.folder / name, weights_only=True)
+
+
+@pytest.fixture(scope='session')
+def training(tools, tiny, tmp_path_factory):
+    """Trains with some arguments; returns the Run."""
+    def start(*arguments, config=None, folder=None):
+        folder = folder or tmp_path_factory.mktemp('run') / 'work'
+        tools.train(config or tiny, '--work-dir', folder, '--seed', 3, *arguments)
+        return Run(folder)
+    return start
+
+
+@pytest.fixture(scope='session')
+def trained(training):
+    """The Run of the tiny config as it is: three epochs of seven iterations, evaluated each time."""
+    return training()
+
+
+@pytest.fixture(scope='session')
+def same():
+    """Whether two values of a checkpoint are the same to the last bit."""
+    def equal(a, b):
+        if isinstance(a, torch.Tensor):
+            return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+        if isinstance(a, dict):
+            return list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+        if isinstance(a, (list, tuple)):
+            return len(a) == len(b) and all(map(equal, a, b))
+        return a == b
+    return equal

@@ -1,0 +1,209 @@
+"""tools/train.py and tools/test.py from the command line to the files that they leave."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmcv_need.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+EPOCHS, ITERS = 3, 7
+METRICS = ['bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m', 'bbox_mAP_l', 'bbox_mAP_copypaste']
+
+
+def training_state(run, name='latest.pth'):
+    content = run.checkpoint(name)
+    return {key: content[key] for key in ('state_dict', 'optimizer', 'rng')}
+
+
+def test_a_run_leaves_logs_checkpoints_and_its_config(trained):
+    log, record = (path.name for path in sorted(trained.folder.glob('*.log*')))
+    assert re.fullmatch(r'\d{8}_\d{6}\.log', log) and record == f'{log}.json'
+    assert trained.names == sorted([log, record, 'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'last_checkpoint', 'latest.pth',
+                                    'tiny.py'])
+    assert os.readlink(trained.folder / 'latest.pth') == 'epoch_3.pth'
+
+
+def test_the_config_in_the_work_dir_is_the_whole_config(trained, tiny):
+    dumped = Config.fromfile(trained.folder / 'tiny.py')
+    assert dumped.model.backbone.width_factor == 0.0625 and dumped.lr_config.type == 'StepLrUpdaterHook'
+    assert (dumped.seed, dumped.work_dir) == (3, str(trained.folder))
+
+
+def test_a_run_of_the_dumped_config_is_the_same_run(trained, training, same):
+    again = training('--max_steps', 8, '--no-validate', config=trained.folder / 'tiny.py')
+    assert same(again.checkpoint('epoch_1.pth')['state_dict'], trained.checkpoint('epoch_1.pth')['state_dict'])
+
+
+def test_the_json_log_has_the_records_of_a_run_in_order(trained):
+    meta, *records = trained.records
+    assert list(meta) == ['env_info', 'config', 'seed', 'exp_name']
+    assert (meta['seed'], meta['exp_name']) == (3, 'tiny.py')
+    places = [(record['mode'], record['epoch'], record['iter']) for record in records]
+    assert places == [place for epoch in (1, 2, 3) for place in
+                      [('train', epoch, 2), ('train', epoch, 4), ('train', epoch, 6), ('val', epoch, ITERS)]]
+    for record in trained.of('train'):
+        assert list(record) == ['mode', 'epoch', 'iter', 'lr', 'data_time', 'loss_cls', 'loss_bbox', 'loss', 'grad_norm',
+                                'time']
+        assert record['loss'] == pytest.approx(record['loss_cls'] + record['loss_bbox'], abs=2e-5)
+        assert 0 <= record['data_time'] < record['time']
+    for record in trained.of('val'):
+        assert list(record) == ['mode', 'epoch', 'iter', 'lr', *METRICS]
+
+
+def test_the_loss_goes_down(trained):
+    losses = [record['loss'] for record in trained.of('train')]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_rate_warms_up_and_steps(trained):
+    rates = [record['lr'] for record in trained.of('train')]
+    assert rates[:2] == [round(0.01 * (1 - (1 - 1 / 5) * 0.99), 5), round(0.01 * (1 - (1 - 3 / 5) * 0.99), 5)]
+    assert rates[2:6] == [0.01] * 4 and rates[6:] == [0.001] * 3
+
+
+def test_the_text_log_is_mmdetections(trained):
+    text = trained.logs[0].read_text()
+    for words in ('Environment info:\n' + '-' * 60, 'Distributed training: False', 'Config:\n',
+                  'Set random seed to 3, deterministic: False', 'Start running, host: ',
+                  "workflow: [('train', 1)], max: 3 epochs", 'Saving checkpoint at 3 epochs', 'Exp name: tiny.py',
+                  'Epoch(val) [3][7]\tbbox_mAP: '):
+        assert words in text
+    lines = [line for line in text.splitlines() if re.search(r'Epoch \[', line)]
+    for line, record in zip(lines, trained.of('train')):
+        time, loss = line.split(':')[7].split(',')[0], line.split(': ')[-2].split(',')[0]
+        assert float(time) == pytest.approx(record['time'], abs=6e-4) and float(loss) == pytest.approx(record['loss'], abs=6e-5)
+
+
+def test_a_checkpoint_says_what_it_is_of(trained):
+    meta = trained.checkpoint()['meta']
+    assert (meta['epoch'], meta['iter'], meta['seed'], meta['exp_name']) == (3, EPOCHS * ITERS, 3, 'tiny.py')
+    assert meta['CLASSES'] == ['circle', 'square', 'triangle', 'ring', 'cross', 'diamond']
+    assert 'width_factor=0.0625' in meta['config'] and meta['mmdet_version']
+
+
+def test_testing_a_checkpoint_gives_the_metrics_of_its_evaluation(trained, tools, tiny, tmp_path, capsys):
+    found = tmp_path / 'found.json'
+    tools.test(tiny, trained.folder / 'latest.pth', '--eval', 'bbox', '--out', found, '--work-dir', tmp_path / 'e')
+    printed = capsys.readouterr().out.splitlines()[-1]
+    logged = {name: trained.of('val')[-1][name] for name in METRICS}
+    assert printed.startswith("{'bbox_mAP': ") and eval(printed) == logged  # a dict, as MMDetection prints it
+    kept = json.loads(next((tmp_path / 'e').glob('eval_*.json')).read_text())
+    assert kept['metric'] == logged and kept['config'] == str(tiny)
+    detections = json.loads(found.read_text())
+    assert detections and set(detections[0]) == {'image_id', 'category_id', 'score', 'bbox'}
+    assert {row['category_id'] for row in detections} <= set(range(1, 7))
+    assert {row['image_id'] for row in detections} <= set(range(1, 9))
+    assert all(0.02 < row['score'] <= 1 and min(row['bbox'][2:]) >= 0 for row in detections)
+
+
+def test_calc_fps_reads_the_log(trained):
+    log = next(trained.folder.glob('*.log.json'))
+    command = [sys.executable, str(ROOT / 'calc_fps.py'), str(log), '1', '4']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rates = [4 / record['time'] for record in trained.of('train')]
+    assert min(rates) <= eval(done.stdout.splitlines()[-1])['fps'] <= max(rates)
+
+
+def test_the_same_seed_gives_the_same_run_to_the_last_bit(trained, training, same):
+    again = training()
+    assert same(training_state(again), training_state(trained))
+    for mode, ignored in (('train', ('time', 'data_time')), ('val', ())):
+        for a, b in zip(again.of(mode), trained.of(mode)):
+            assert {k: v for k, v in a.items() if k not in ignored} == {k: v for k, v in b.items() if k not in ignored}
+
+
+def test_another_seed_gives_another_run(trained, tools, tiny, tmp_path):
+    tools.train(tiny, '--work-dir', tmp_path, '--seed', 4, '--max_steps', 8, '--no-validate')
+    other = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert not any(torch.equal(value, other[key]) for key, value in trained.checkpoint('epoch_1.pth')['state_dict'].items()
+                   if value.dim() == 4)
+
+
+def test_the_number_of_workers_changes_nothing(trained, training, same):
+    other = training('--cfg-options', 'data.workers_per_gpu=2')
+    assert same(training_state(other), training_state(trained))
+    assert other.of('val') == trained.of('val')
+
+
+def test_evaluation_changes_nothing_about_training(trained, training, same):
+    other = training('--no-validate')
+    assert other.of('val') == [] and len(other.of('train')) == EPOCHS * 3
+    assert same(training_state(other), training_state(trained))
+
+
+def test_a_run_goes_on_from_a_checkpoint(trained, training, same):
+    other = training('--resume-from', trained.folder / 'epoch_1.pth')
+    assert [name for name in other.names if name.startswith('epoch')] == ['epoch_2.pth', 'epoch_3.pth']
+    assert [record['epoch'] for record in other.of('val')] == [2, 3]
+    assert same(training_state(other), training_state(trained))
+
+
+def test_a_run_goes_on_from_the_middle_of_an_epoch(trained, training, same):
+    by_iteration = ['--cfg-options', 'checkpoint_config.by_epoch=False', 'checkpoint_config.interval=3',
+                    'checkpoint_config.max_keep_ckpts=2']
+    stopped = training('--max_steps', 10, *by_iteration)
+    assert [name for name in stopped.names if name.startswith('iter')] == ['iter_6.pth', 'iter_9.pth']
+    other = training('--auto-resume', *by_iteration, folder=stopped.folder)
+    assert [name for name in other.names if name.startswith('iter')] == ['iter_18.pth', 'iter_21.pth']
+    assert same(training_state(other, 'iter_21.pth'), training_state(trained))
+
+
+def test_auto_resume_starts_anew_where_there_is_nothing(trained, training, same):
+    other = training('--auto-resume', '--max_steps', 8, '--no-validate')
+    assert same(other.checkpoint('epoch_1.pth')['state_dict'], trained.checkpoint('epoch_1.pth')['state_dict'])
+
+
+def test_auto_resume_of_a_finished_run_does_nothing_more(training, same):
+    finished = training('--cfg-options', 'runner.max_epochs=1', '--no-validate')
+    before = (finished.folder / 'epoch_1.pth').read_bytes()
+    training('--auto-resume', '--cfg-options', 'runner.max_epochs=1', '--no-validate', folder=finished.folder)
+    assert (finished.folder / 'epoch_1.pth').read_bytes() == before
+
+
+@pytest.mark.parametrize('steps', [1, 7, 9])
+def test_max_steps_is_exact(training, steps):
+    run = training('--max_steps', steps, '--no-validate', '--cfg-options', 'log_config.interval=1')
+    assert len(run.of('train')) == steps
+
+
+def test_load_from_starts_a_new_run_from_the_weights(trained, training):
+    run = training('--max_steps', 1, '--no-validate', '--cfg-options', f'load_from={trained.folder}/latest.pth',
+                   'log_config.interval=1')
+    record = run.of('train')[0]
+    assert (record['epoch'], record['iter']) == (1, 1) and record['loss'] < 2 * trained.of('train')[-1]['loss']
+    assert 'load_from ' in run.logs[0].read_text() and 'resumed' not in run.logs[0].read_text()
+
+
+def test_a_drawn_seed_is_logged(tools, tiny, tmp_path):
+    tools.train(tiny, '--work-dir', tmp_path, '--max_steps', 1, '--no-validate')
+    seed = json.loads(next(tmp_path.glob('*.log.json')).read_text().splitlines()[0])['seed']
+    assert f'Set random seed to {seed}, ' in next(tmp_path.glob('*.log')).read_text()
+
+
+def test_the_work_dir_is_named_after_the_config(tools, tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tools.train(tiny, '--max_steps', 1, '--no-validate')
+    assert (tmp_path / 'work_dirs/tiny/tiny.py').is_file()
+
+
+def test_the_data_may_be_elsewhere(tools, tiny, tmp_path, demo):
+    moved = tmp_path / 'moved'
+    moved.symlink_to(demo)
+    tools.train(tiny, '--work-dir', tmp_path / 'work', '--max_steps', 1, '--data-root', moved)
+    assert f"img_prefix='{moved}/train2017/'" in (tmp_path / 'work/tiny.py').read_text()
+
+
+def test_print_config_prints_the_config_and_its_places(tools, tiny, capsys):
+    tools.print_config(tiny, '--options', 'runner.max_epochs=9')
+    printed = capsys.readouterr().out
+    assert printed.startswith('Config:\n') and "runner = dict(type='EpochBasedRunner', max_epochs=9)" in printed
+    tools.print_config(tiny, '--key', 'model.bbox_head.num_classes', '--where')
+    assert re.fullmatch(r'6  # .*configs/_base_/models/ssd_demo.py:\d+\n', capsys.readouterr().out)
