@@ -14,7 +14,7 @@ from torch import nn
 from mmcv_need import device as devices
 from mmcv_need.checkpoint import load_weights, read_checkpoint, save_checkpoint, state_dict_of
 from mmcv_need.dist_utils import get_dist_info
-from mmcv_need.errors import CheckpointError
+from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.priority import Priority, get_priority
@@ -40,6 +40,8 @@ class EpochBasedRunner:
 
     def __init__(self, max_epochs: int, *, model: nn.Module, optimizer: OptimizerStep, device: Any, work_dir: str,
                  logger: Logger, meta: Optional[Dict[str, Any]] = None, max_steps: Optional[int] = None):
+        if max_epochs < 1 or (max_steps is not None and max_steps < 1):
+            raise ConfigError(f'expected max_epochs and max_steps of 1 or more, not {max_epochs} and {max_steps}')
         self.max_epochs = max_epochs
         self.model = model
         self.optimizer = optimizer
@@ -107,7 +109,7 @@ class EpochBasedRunner:
             self.call_hook('after_train_iter')
             self.iter += 1
             self.inner_iter += 1
-            if self.finished:
+            if self.finished and self.inner_iter < len(data_loader):
                 return
         self.call_hook('after_train_epoch')
         self.epoch += 1
@@ -162,7 +164,8 @@ class EpochBasedRunner:
     def resume(self, path: str) -> None:
         """Go on exactly where a checkpoint was written: weights, optimizer, random numbers, place in the epoch."""
         checkpoint = read_checkpoint(path)
-        if 'optimizer' not in checkpoint or 'iter' not in checkpoint.get('meta', {}):
+        meta = checkpoint.get('meta') or {}
+        if 'optimizer' not in checkpoint or not {'epoch', 'iter'} <= set(meta):
             raise CheckpointError(f'{path}: holds no training state to resume from; use --cfg-options load_from={path} '
                                   f'to start a new run from its weights')
         load_weights(self.model.module, state_dict_of(checkpoint), path, strict=True)
@@ -170,7 +173,6 @@ class EpochBasedRunner:
             self.optimizer.optimizer.load_state_dict(checkpoint['optimizer'])
         except (ValueError, KeyError) as error:
             raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
-        meta = checkpoint['meta']
         self.epoch, self.iter, self.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)
         if 'rng' in checkpoint:
             devices.set_rng_state(self.device, checkpoint['rng'])

@@ -17,6 +17,7 @@ import functools
 import inspect
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Union
 
+from mmcv_need.arguments import find_problem
 from mmcv_need.errors import ConfigError, UserError, did_you_mean
 
 LAZY = object()  # a part that stays config data, to be built later by whoever owns it
@@ -162,7 +163,9 @@ class _Builder:
         parts = parts or getattr(make, 'config_parts', {})
         # A part that is None counts as absent: a detector without its backbone is missed here, not in the first step.
         present = {name: item for name, item in arguments.items() if item is not None or name not in parts}
-        self._check_arguments(make, present, given, key, factory)
+        problem = find_problem(make, present, given, factory)
+        if problem:
+            raise self.fail('.'.join(filter(None, (key, problem[0]))), problem[1])
         built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()}
         if self._dry:
             return None
@@ -176,36 +179,3 @@ class _Builder:
             raise
         except (ValueError, TypeError, KeyError) as error:
             raise self.fail(key, f'{make.__name__} refused its arguments: {error}') from error
-
-    def _check_arguments(self, make: Callable, arguments: Mapping, given: dict, key: str, factory: bool) -> None:
-        accepted = _accepted_arguments(make, skip_first=factory)
-        if accepted is None:
-            return
-        for name in arguments:
-            if name not in accepted or name in given:
-                free = ['type', *(other for other in accepted if other not in given)]
-                raise self.fail(f'{key}.{name}'.lstrip('.'), f'{make.__name__} ({make.__module__}) has no such argument.'
-                                                             f'{did_you_mean(name, free)}')
-        missing = [name for name, p in accepted.items() if p.default is p.empty and name not in arguments and name not in given]
-        if missing and not factory:
-            raise self.fail(key, f"{make.__name__} ({make.__module__}) needs the argument{'s' * (len(missing) > 1)} "
-                                 f"{', '.join(missing)}")
-
-
-def _accepted_arguments(make: Callable, skip_first: bool) -> Optional[Dict[str, inspect.Parameter]]:
-    """Arguments that a component takes by name; those of a parent class too where it passes `**kwargs` on.
-
-    None if there is no telling: a function or class that keeps its `**kwargs`.
-    """
-    accepted: Dict[str, inspect.Parameter] = {}
-    constructors = [cls for cls in make.__mro__ if '__init__' in vars(cls)] if inspect.isclass(make) else [make]
-    for constructor in constructors:
-        if constructor is object and len(constructors) > 1:
-            break  # whoever got here has `**kwargs`, and object takes none of them
-        parameters = list(inspect.signature(constructor).parameters.values())[1 if skip_first else 0:]
-        for p in parameters:
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
-                accepted.setdefault(p.name, p)
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return accepted
-    return None

@@ -35,8 +35,10 @@ def test_files_named_in_commands_exist(page):
 
 @pytest.mark.parametrize('page', ['README.md', 'README_zh.md'])
 def test_options_of_training_exist(page):
-    described = set(re.findall(r'^(?:\| `|\|? ?`?)(--[a-z][\w-]+)', (ROOT / page).read_text(encoding='utf-8'), flags=re.MULTILINE))
-    usage = subprocess.run([sys.executable, 'tools/train.py', '--help'], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    text = (ROOT / page).read_text(encoding='utf-8')
+    described = set(re.findall(r'^(?:\| `)?(--[a-z][\w-]+)', text, flags=re.MULTILINE))
+    command = [sys.executable, 'tools/train.py', '--help']
+    usage = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert '--work-dir' in described and '--launcher' in described
     assert not [option for option in described if option not in usage]
 

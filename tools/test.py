@@ -19,10 +19,11 @@ from mmcv_need.errors import UserError
 from mmcv_need.logger import get_logger
 from mmcv_need.registry import build, check
 from mmdet.apis import test_detector
+from mmdet.apis.checks import require
 from mmdet.apis.command_line import add_common_options, read_config, run, start_device
 from mmdet.apis.data_root import check_annotation_files
 from mmdet.apis.results import save_painted, show_painted, write_results
-from mmdet.apis.settings import DataSettings, require
+from mmdet.apis.settings import DataSettings
 from mmdet.apis.test import finish_batch
 from mmdet.apis.train import build_dataset, check_classes
 from mmdet.core.post_processing.detections import Detections
@@ -106,6 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     model = load_detector(cfg, args.checkpoint)
     dataset = build_dataset(cfg, 'test', test_mode=True)
     check_classes(model, dataset, cfg)
+    dataset.check_metrics(args.eval or [], where='--eval')
     rank, world_size = get_dist_info()
     logger = get_logger('mmdet', rank=rank)
     for name in IDLE:

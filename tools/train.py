@@ -17,10 +17,10 @@ from mmcv_need.errors import ConfigError
 from mmcv_need.logger import get_logger
 from mmcv_need.registry import build
 from mmdet.apis import train_detector
+from mmdet.apis.checks import check_sections, require
 from mmdet.apis.command_line import add_common_options, choose_seed, read_config, run, start_device
 from mmdet.apis.data_root import check_annotation_files
 from mmdet.apis.env import env_info
-from mmdet.apis.settings import check_sections, require
 from mmdet.apis.train import build_dataset
 from mmdet.models import DETECTORS
 from mmdet.version import __version__
@@ -51,6 +51,7 @@ def settle(args: argparse.Namespace) -> Config:
     """The config of this run: the file's, the command line's over it."""
     cfg = read_config(args)
     require(cfg, 'model', 'data', 'optimizer', 'runner')
+    require(cfg, 'model.train_cfg')
     card = args.gpu_id if args.gpu_id is not None else args.gpu_ids[0] if args.gpu_ids else None
     if args.launcher == 'none' and max(args.gpus or 1, len(args.gpu_ids or [0])) > 1:
         raise ConfigError('several cards need a process each: torchrun --nproc_per_node N tools/train.py CONFIG '

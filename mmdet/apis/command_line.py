@@ -12,9 +12,9 @@ from mmcv_need import device as devices
 from mmcv_need.config import Config, DictAction
 from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, init_dist, local_rank
 from mmcv_need.errors import ConfigError, UserError
+from mmdet.apis.checks import check_top_level
 from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical
-from mmdet.apis.settings import check_top_level
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

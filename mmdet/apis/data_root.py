@@ -13,18 +13,21 @@ def replace_data_root(cfg: Config, root: str) -> None:
     """`--data-root`: put `root` wherever the config used its `data_root`.
 
     Raises:
-        ConfigError: the config has none.
+        ConfigError: the config has none, or no path that begins with it.
     """
     old = cfg.get('data_root')
     if not old:
         raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
     old, new = os.path.join(old, ''), os.path.join(root, '')
     cfg['data_root'] = new
+    replaced = 0
     for holder, key, value in _strings(cfg.get('data') or {}):
-        if value.startswith(old):
+        if os.path.join(value, '').startswith(old):
             holder[key] = new + value[len(old):]
-        elif os.path.join(value, '') == old:
-            holder[key] = new
+            replaced += 1
+    if cfg.get('data') and not replaced:
+        raise ConfigError(f"{cfg.filename}: no path in `data` begins with its data_root '{old}', so --data-root changes "
+                          f'nothing; set the paths in `data` instead')
 
 
 def _strings(node: Any) -> Iterator[Any]:

@@ -1,31 +1,10 @@
-"""The sections of a config, as checked objects; and what stands at the top level of one."""
+"""The sections of a config, as checked objects."""
 from __future__ import annotations
 
-import warnings
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from mmcv_need.builder import OPTIMIZERS
-from mmcv_need.config import Config
-from mmcv_need.epoch_based_runner import RUNNERS
-from mmcv_need.errors import ConfigError, nearest
-from mmcv_need.hooks import HOOKS, CheckpointHook
-from mmcv_need.registry import LAZY, check
-from mmdet.datasets import DATASETS
-from mmdet.models import DETECTORS
-
-# Top-level keys that training or testing reads.
-KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
-        'log_config', 'custom_hooks', 'dist_params', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
-        'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs')
-SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
-            'log_config', 'train_cfg', 'test_cfg')  # dicts, if not None
-LISTS = ('custom_hooks', 'workflow')  # lists, if not None
-LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
-# Keys with a meaning in MMDetection that must not be passed over in silence.
-UNSUPPORTED = ('fp16', 'momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
-# What MMDetection's own config files and dumps define and nothing here needs to read.
-VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
-             'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
+from mmcv_need.errors import ConfigError
+from mmcv_need.registry import LAZY
 
 
 class LoaderSettings:
@@ -91,79 +70,3 @@ class LogSettings:
     def __init__(self, interval: int = 50, hooks: Sequence[Mapping[str, Any]] = ({'type': 'TextLoggerHook'},)):
         self.interval = interval
         self.hooks = hooks
-
-
-def check_sections(cfg: Config, *datasets: str) -> None:
-    """Names and arguments of every component, before anything slow: without reading data, or making a network.
-
-    Args:
-        cfg: in canonical form.
-        datasets: sections of `data` that will be used.
-
-    Raises:
-        ConfigError: the first that is wrong.
-    """
-    check(cfg, DETECTORS, key='model')
-    check(cfg, DataSettings, key='data')
-    for section in datasets:
-        if not isinstance(cfg.data.get(section), dict):
-            raise ConfigError(f"{cfg.where(f'data.{section}')}: data.{section}: expected the dict of a dataset, "
-                              f'not {cfg.data.get(section)!r}')
-        check(cfg, DATASETS, key=f'data.{section}')
-    check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
-    sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings, 'lr_config': HOOKS,
-                'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings}
-    for section, kind in sections.items():
-        if cfg.get(section) is not None:
-            check(cfg, kind, key=section)
-    for i, _ in enumerate(cfg.get('custom_hooks') or []):
-        check(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
-    hooks = (cfg.get('log_config') or {}).get('hooks', [])
-    if not isinstance(hooks, (list, tuple)):
-        raise ConfigError(f"{cfg.where('log_config.hooks')}: log_config.hooks: expected a list, not {hooks!r}")
-    for i, _ in enumerate(hooks):
-        check(cfg, HOOKS, key=f'log_config.hooks.{i}')
-    if str(cfg.get('log_level', 'INFO')).upper() not in LOG_LEVELS:
-        raise ConfigError(f"{cfg.where('log_level')}: log_level: expected one of {', '.join(LOG_LEVELS)}, "
-                          f'not {cfg.log_level!r}')
-    workflow_of(cfg)
-
-
-def check_top_level(cfg: Config) -> None:
-    """Every top-level key is read by something, or the user hears of it.
-
-    Raises:
-        ConfigError: a key that is nearly one that is read, or one that means something that is not supported.
-    """
-    for key in cfg:
-        for keys, kind in ((SECTIONS, dict), (LISTS, list)):
-            if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
-                raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
-        if key in UNSUPPORTED and cfg[key] is not None:
-            raise ConfigError(f'{cfg.where(key)}: {key}: not supported. Remove it, or set it to None')
-        if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:
-            continue
-        close = nearest(key, KEYS, cutoff=0.75)
-        if close:
-            raise ConfigError(f"{cfg.where(key)}: {key}: nothing reads this key. Did you mean '{close}'?")
-        warnings.warn(f'{cfg.where(key)}: {key}: nothing reads this key', UserWarning, stacklevel=2)
-
-
-def require(cfg: Config, *keys: str) -> None:
-    """The config has these sections.
-
-    Raises:
-        ConfigError: it has not.
-    """
-    missing = [key for key in keys if cfg.get(key) is None]
-    if missing:
-        raise ConfigError(f"{cfg.filename or 'the config'}: has no {', '.join(missing)}; is this the config of a detector?")
-
-
-def workflow_of(cfg: Config) -> Sequence[Tuple[str, int]]:
-    """`workflow`, of which only training is supported."""
-    workflow = [tuple(step) if isinstance(step, list) else step for step in cfg.get('workflow') or [('train', 1)]]
-    if workflow != [('train', 1)]:
-        raise ConfigError(f"{cfg.where('workflow')}: workflow {workflow}: only [('train', 1)] is supported; "
-                          f'evaluation during training is set by `evaluation`')
-    return workflow

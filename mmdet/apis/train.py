@@ -19,7 +19,8 @@ from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.priority import Priority
 from mmcv_need.registry import build
-from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings, workflow_of
+from mmdet.apis.checks import workflow_of
+from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings
 from mmdet.apis.test import finish_batch, test_detector
 from mmdet.datasets import DATASETS, eval_loader, train_loader
 
@@ -86,6 +87,7 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Opt
         return None
     settings = build(cfg, EvaluationSettings, key='evaluation')
     dataset = build_dataset(cfg, 'val', test_mode=True)
+    dataset.check_metrics(settings.metrics['metric'], where=cfg.where('evaluation.metric'))
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 import numpy as np
 
 from mmcv_need.errors import DataError
-from mmdet.core.evaluation.coco_metric import CocoMetric
+from mmdet.core.evaluation.coco_metric import CocoMetric, check_metrics
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.coco_classes import COCO_CLASSES
@@ -34,6 +34,7 @@ class CocoDataset:
         filter_empty_gt: whether training leaves out pictures without annotations of the wanted classes.
     """
     CLASSES = COCO_CLASSES
+    check_metrics = staticmethod(check_metrics)
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):

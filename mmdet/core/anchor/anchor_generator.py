@@ -52,8 +52,8 @@ class Anchors(NamedTuple):
         extents = boxes.new_zeros(2, length, 2)
         extents[0, :len(x_extents)], extents[1, :len(y_extents)] = x_extents, y_extents
         centres, sizes = (boxes[:, :2] + boxes[:, 2:]) * 0.5, boxes[:, 2:] - boxes[:, :2]
-        return cls(boxes, centres, sizes, sizes.prod(dim=1), extents[..., 0].contiguous(), extents[..., 1].contiguous(), x_index, y_index + length,
-                   tuple(num_level))
+        starts, ends = extents[..., 0].contiguous(), extents[..., 1].contiguous()
+        return cls(boxes, centres, sizes, sizes.prod(dim=1), starts, ends, x_index, y_index + length, tuple(num_level))
 
     def to(self, device: torch.device) -> Anchors:
         return Anchors(*(part.to(device) for part in self[:-1]), self.num_level)

@@ -19,6 +19,17 @@ IOU = {50: 0, 75: 5}  # of COCO's thresholds 0.50, 0.55, ... 0.95
 METRICS = ('bbox',)
 
 
+def check_metrics(metric: Union[str, Sequence[str]], where: str = '') -> None:
+    """These are names of metrics; worth asking before hours of training.
+
+    Raises:
+        ConfigError: one is not; `where` goes first.
+    """
+    for name in [metric] if isinstance(metric, str) else metric:
+        if name not in METRICS:
+            raise ConfigError(f"{where}: metric '{name}' is not supported.{did_you_mean(str(name), METRICS)}".lstrip(': '))
+
+
 class CocoMetric:
     """Metrics of one dataset.
 
@@ -46,9 +57,7 @@ class CocoMetric:
             logger: gets the table of COCO's own numbers.
             classwise: log the mAP of each class as well.
         """
-        for name in [metric] if isinstance(metric, str) else metric:
-            if name not in METRICS:
-                raise ConfigError(f"metric '{name}' is not supported.{did_you_mean(name, METRICS)}")
+        check_metrics(metric)
         if len(results) != len(self.image_ids):
             raise ValueError(f'{len(results)} results for {len(self.image_ids)} pictures')
         rows = self._rows(results)

@@ -51,7 +51,7 @@ class Sample(dict):
         return super().__contains__(key) or (key == 'img' and self._plan is not None)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 (this is it)
 
     def set_shape(self, shape: Tuple[int, int]) -> None:
         self['img_shape'] = (*shape, 3)

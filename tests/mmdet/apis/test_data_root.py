@@ -72,9 +72,15 @@ def test_a_root_without_a_slash_at_its_end_is_a_folder_all_the_same():
 
 
 def test_a_folder_whose_name_begins_like_the_root_stays():
-    cfg = config('data/coco', train=dict(ann_file='data/coco2/a.json', img_prefix='data/coco_extra/'))
+    cfg = config('data/coco', train=dict(ann_file='data/coco2/a.json', img_prefix='data/coco/train2017/'))
     replace_data_root(cfg, 'new')
-    assert cfg.data.train == dict(ann_file='data/coco2/a.json', img_prefix='data/coco_extra/')
+    assert cfg.data.train == dict(ann_file='data/coco2/a.json', img_prefix='new/train2017/')
+
+
+def test_a_root_that_no_path_begins_with_is_an_error_and_not_passed_over():
+    cfg = config('data/coco', train=dict(ann_file='data/coco2/a.json', img_prefix='data/coco_extra/'))
+    with pytest.raises(ConfigError, match='--data-root changes nothing'):
+        replace_data_root(cfg, 'new')
 
 
 def test_replacing_twice_moves_from_the_first_to_the_second():
