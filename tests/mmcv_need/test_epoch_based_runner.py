@@ -290,3 +290,16 @@ def test_an_optimizer_state_that_does_not_fit_is_refused(tmp_path, unbroken):
     content['optimizer']['param_groups'][0]['params'].pop()
     torch.save(content, tmp_path / 'odd.pth')
     refused(make_runner(tmp_path), tmp_path / 'odd.pth', 'the optimizer state does not fit this optimizer')
+
+
+def test_an_epoch_that_max_steps_completes_has_its_checkpoint_and_one_that_it_cuts_has_not(tmp_path):
+    full_runner(tmp_path / 'whole', max_steps=2 * ITERS).run([Loader()])
+    full_runner(tmp_path / 'cut', max_steps=2 * ITERS - 1).run([Loader()])
+    assert (tmp_path / 'whole' / 'epoch_2.pth').exists() and not (tmp_path / 'whole' / 'epoch_3.pth').exists()
+    assert (tmp_path / 'cut' / 'epoch_1.pth').exists() and not (tmp_path / 'cut' / 'epoch_2.pth').exists()
+
+
+@pytest.mark.parametrize('steps', [0, -1])
+def test_a_run_of_no_steps_is_refused(tmp_path, steps):
+    with pytest.raises(ConfigError, match='1 or more'):
+        full_runner(tmp_path, max_steps=steps)

@@ -1,0 +1,47 @@
+"""Names and plain types of what a config gives a constructor."""
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+import pytest
+
+from mmcv_need.arguments import find_problem
+
+
+class Part:
+    """A component with an argument of each kind."""
+
+    def __init__(self, count: int, share: float = 0.5, name: Optional[str] = None, on: bool = False,
+                 sizes: Sequence[int] = ()):
+        pass
+
+
+def problem(**arguments):
+    return find_problem(Part, arguments, (), factory=False)
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(count=3), dict(count=3, share=1), dict(count=3, share=1e-3, name='x', on=True, sizes=[1, 2]),
+    dict(count=3, name=None), dict(count=object())])
+def test_values_of_the_annotated_types_pass(arguments):
+    assert problem(**arguments) is None
+
+
+@pytest.mark.parametrize(('arguments', 'where', 'words'), [
+    (dict(count='3'), 'count', "expected a value of type int, not '3'"),
+    (dict(count=1.5), 'count', 'type int, not 1.5'),
+    (dict(count=True), 'count', 'type int, not True'),
+    (dict(count=3, share='x'), 'share', 'type float'),
+    (dict(count=3, name=5), 'name', 'type str, not 5'),
+    (dict(count=3, on=1), 'on', 'type bool, not 1'),
+    (dict(count=[3]), 'count', 'type int'),
+    (dict(cont=3), 'cont', "Did you mean 'count'?"),
+    (dict(share=0.1), '', 'needs the argument count')])
+def test_everything_else_is_named(arguments, where, words):
+    name, message = problem(**arguments)
+    assert name == where and words in message and 'Part' in message
+
+
+def test_what_the_program_gives_may_not_be_given_twice():
+    assert find_problem(Part, dict(count=1, name='x'), ('name',), factory=False)[0] == 'name'
+    assert find_problem(Part, dict(count=1), ('name',), factory=False) is None

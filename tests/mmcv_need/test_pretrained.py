@@ -1,0 +1,52 @@
+"""Named weights: from the cache, from a file, from an address; and what to do where none of them works."""
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+
+from mmcv_need import pretrained
+from mmcv_need.errors import CheckpointError
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'hub' / 'checkpoints'
+
+
+def test_a_file_is_taken_as_it_is(tmp_path):
+    (tmp_path / 'vgg.pth').write_bytes(b'x')
+    assert pretrained.local_file(str(tmp_path / 'vgg.pth')) == str(tmp_path / 'vgg.pth')
+
+
+@pytest.mark.parametrize('name', ['open-mmlab://vgg16_caffe', 'openmmlab://vgg16_caffe'])
+def test_a_file_in_the_cache_needs_no_network(cache, name):
+    cache.mkdir(parents=True)
+    (cache / 'vgg16_caffe-292e1171.pth').write_bytes(b'x')
+    assert pretrained.local_file(name) == str(cache / 'vgg16_caffe-292e1171.pth')
+
+
+def test_an_address_is_fetched_once_and_its_checksum_compared(cache, tmp_path):
+    content = tmp_path / 'plain.pth'
+    torch.save({'a': torch.zeros(1)}, content)
+    digits = hashlib.sha256(content.read_bytes()).hexdigest()[:8]
+    named = content.rename(tmp_path / f'net-{digits}.pth')
+    found = pretrained.local_file(f'file://{named}')
+    named.unlink()
+    assert pretrained.local_file(f'file://{named}') == found
+    wrong = tmp_path / 'net-00000000.pth'
+    wrong.write_bytes(b'x')
+    with pytest.raises(CheckpointError, match='cannot be downloaded'):
+        pretrained.local_file(f'file://{wrong}')
+
+
+@pytest.mark.parametrize(('source', 'words'), [
+    ('open-mmlab://vgg16_cafe', "Did you mean 'open-mmlab://vgg16_caffe'?"),
+    ('nowhere.pth', 'no such file of weights'),
+    ('file:///nowhere/net-11111111.pth', '--cfg-options model.backbone.init_cfg.checkpoint=')])
+def test_what_is_not_there_is_one_line(cache, source, words):
+    with pytest.raises(CheckpointError, match='.') as caught:
+        pretrained.local_file(source)
+    assert words in str(caught.value) and '\n' not in str(caught.value)
