@@ -2,6 +2,12 @@
 #
 #   bash test/train_demo.sh
 #
+# Devices      @DEMO@
+# Minutes      @DEMO@
+# Expected     @DEMO@
+# Images/s     @DEMO@
+# Differences  from SSD300: 160 pixels and five levels; a quarter of VGG's channels, with BatchNorm, trained from scratch;
+#              AdamW; gentler Expand and crops. Neck, head, losses, pipeline and runner are the same code
 _base_ = ['_base_/models/ssd_demo.py', '_base_/datasets/coco_detection.py', '_base_/default_runtime.py']
 
 data_root = 'data/demo/'

@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import shutil
+import warnings
 import zipfile
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
@@ -101,6 +102,8 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
 def state_dict_of(checkpoint: Mapping[str, Any]) -> Dict[str, Tensor]:
     """The weights of a checkpoint, or of a bare state dict, without the prefix that wrappers add."""
     state = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(state, dict):
+        raise CheckpointError(f"'state_dict' of the checkpoint is a {type(state).__name__}; expected a dict of tensors")
     return {re.sub(r'^module\.', '', key): value for key, value in state.items() if isinstance(value, Tensor)}
 
 
@@ -155,8 +158,10 @@ def find_latest(work_dir: str) -> Optional[str]:
         for number in sorted(numbers, reverse=True):
             path = os.path.join(work_dir, f'{unit}_{number}.pth')
             try:
-                iteration = read_checkpoint(path)['meta']['iter']
-            except (CheckpointError, KeyError, TypeError):
+                iteration = int(read_checkpoint(path)['meta']['iter'])
+            except (CheckpointError, KeyError, TypeError, ValueError) as error:
+                reason = str(error) if isinstance(error, CheckpointError) else f'{path}: does not say where it was written'
+                warnings.warn(f'passed over: {reason}', stacklevel=2)
                 continue
             if iteration > best_iter:
                 best, best_iter = path, iteration

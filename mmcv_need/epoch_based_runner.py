@@ -57,6 +57,7 @@ class EpochBasedRunner:
         self.epoch = self.iter = self.inner_iter = 0
         self.outputs: Dict[str, Any] = {}
         self.data_loader: Any = None
+        self._resumed_epoch_len: Optional[int] = None
         self._hooks: List[Tuple[int, Any]] = []
 
     @property
@@ -83,11 +84,12 @@ class EpochBasedRunner:
 
     def run(self, data_loaders: Sequence[Any], workflow: Sequence[Tuple[str, int]] = (('train', 1),)) -> None:
         """Run to `max_epochs`. `workflow` says how many epochs of each mode follow each other, e.g. [('train', 1)]."""
-        host = f'{getpass.getuser()}@{socket.gethostname()}'
+        host = f'{user_name()}@{socket.gethostname()}'
         self.logger.info('Start running, host: %s, work_dir: %s', host, os.path.abspath(self.work_dir))
         self.logger.info('workflow: %s, max: %d epochs', list(workflow), self.max_epochs)
         loaders = dict(zip((mode for mode, _ in workflow), data_loaders))
         self.data_loader = loaders['train']
+        self._check_place(len(self.data_loader))
         if self.epoch >= self.max_epochs or self.finished:
             self.logger.info('nothing left to do: %d epochs and %d iterations are done', self.epoch, self.iter)
         self.call_hook('before_run')
@@ -152,7 +154,8 @@ class EpochBasedRunner:
             save_optimizer: whether training can go on from the file.
         """
         module = self.model.module
-        meta = {**self.meta, 'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter, 'time': time.asctime()}
+        meta = {**self.meta, 'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter, 'time': time.asctime(),
+                'epoch_len': len(self.data_loader)}
         checkpoint = {'meta': meta, 'state_dict': {key: value.cpu() for key, value in module.state_dict().items()}}
         if save_optimizer:
             checkpoint['optimizer'] = self.optimizer.optimizer.state_dict()
@@ -174,6 +177,21 @@ class EpochBasedRunner:
         except (ValueError, KeyError) as error:
             raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
         self.epoch, self.iter, self.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)
+        self._resumed_epoch_len = meta.get('epoch_len')
         if 'rng' in checkpoint:
             devices.set_rng_state(self.device, checkpoint['rng'])
         self.logger.info('resumed epoch %d, iter %d', self.epoch, self.iter)
+
+    def _check_place(self, epoch_len: int) -> None:
+        """A place within an epoch means something only in an epoch of the same batches."""
+        if self.inner_iter and self._resumed_epoch_len not in (None, epoch_len):
+            raise CheckpointError(f'the checkpoint was written after {self.inner_iter} of {self._resumed_epoch_len} iterations '
+                                  f'of an epoch, which now has {epoch_len}: data, batch or number of processes changed. Set '
+                                  f'them back, or resume from a checkpoint of an epoch (epoch_N.pth)')
+
+
+def user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return f'uid {os.getuid()}'

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from typing import Dict
 
 import torch
@@ -15,6 +16,8 @@ NAMED: Dict[str, str] = {
     'open-mmlab://vgg16_caffe': 'https://download.openmmlab.com/pretrain/third_party/vgg16_caffe-292e1171.pth',
     'torchvision://vgg16': 'https://download.pytorch.org/models/vgg16-397923af.pth',
 }
+
+TIMEOUT = 20.0  # seconds without an answer
 
 
 def cache_folder() -> str:
@@ -44,11 +47,15 @@ def local_file(source: str) -> str:
 
 def _download(source: str, address: str, cached: str) -> None:
     digits = re.search(r'-([0-9a-f]{8,})\.pth$', address)
-    os.makedirs(os.path.dirname(cached), exist_ok=True)
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)  # where packets are dropped, the system would wait for minutes
     try:
+        os.makedirs(os.path.dirname(cached), exist_ok=True)
         torch.hub.download_url_to_file(address, cached, hash_prefix=digits.group(1) if digits else None)
     except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong checksum is a RuntimeError
         raise CheckpointError(
             f"the weights '{source}' are not here and cannot be downloaded ({error}). Download {address} elsewhere and "
             f'put it at {cached}; or give a file: --cfg-options model.backbone.init_cfg.checkpoint=/path/to/vgg16.pth; '
             f'or train from scratch (much longer): --cfg-options model.backbone.init_cfg=None') from error
+    finally:
+        socket.setdefaulttimeout(timeout)

@@ -149,6 +149,8 @@ class _Builder:
             entry = _TABLE.get(name.__name__)
             return entry if entry and entry.make is name else Component(name, kind, {}, False)
         known = kind.module_dict if isinstance(kind, Registry) else _TABLE
+        if not isinstance(name, str):
+            raise self.fail(type_key, f'expected the name of a component, not {name!r}')
         entry = _TABLE.get(name)
         if entry is None:
             of_kind = f' of {kind.name}' if isinstance(kind, Registry) else ''
@@ -156,6 +158,8 @@ class _Builder:
         if isinstance(kind, Registry) and entry.registry is not kind:
             raise self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; {kind.name} is expected here: "
                                       f"{', '.join(sorted(known))}")
+        if inspect.isclass(kind) and not (inspect.isclass(entry.make) and issubclass(entry.make, kind)):
+            raise self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; a {kind.__name__} is expected here")
         return entry
 
     def _call(self, make: Callable, parts: Mapping[str, Any], arguments: Mapping[str, Any], key: str,
@@ -177,5 +181,5 @@ class _Builder:
             if isinstance(error, ConfigError) and key and not str(error).startswith(self._where(key) or key):
                 raise self.fail(key, f'{make.__name__}: {error}') from error
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise self.fail(key, f'{make.__name__} refused its arguments: {error}') from error

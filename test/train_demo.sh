@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train a small SSD on drawn shapes, from a fresh clone on: environment, data, training, evaluation, report.
 #
-#     bash test/train_demo.sh [--data_path=data/demo] [--work_dir=work_dirs/ssd_demo] [--config=configs/ssd_demo.py]
+#     bash test/train_demo.sh [--data_path=data/demo] [--config=configs/ssd_demo.py] [--work_dir=work_dirs/CONFIG_NAME]
 #                             [--device=auto|npu|cuda|cpu] [--train_epochs=N]
 #
 # Without --data_path the data is drawn first. A second run goes on where the first one ended, or just reports it.
@@ -22,7 +22,8 @@ parse_flags 'data_path work_dir config device train_epochs' "$@"
 [[ -z "$config" ]] || config="$(absolute_path "$config")"
 
 cd "$test_dir/.."
-: "${work_dir:=work_dirs/ssd_demo}" "${config:=configs/ssd_demo.py}"
+: "${config:=configs/ssd_demo.py}"
+: "${work_dir:=work_dirs/$(basename "$config" .py)}"
 output=test/output/demo
 mkdir -p "$output"
 

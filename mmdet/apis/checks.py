@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Sequence, Tuple
+from typing import Sequence, Tuple
 
 from mmcv_need.builder import OPTIMIZERS
 from mmcv_need.config import Config
@@ -10,13 +10,14 @@ from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
 from mmcv_need.hooks import HOOKS, CheckpointHook
 from mmcv_need.registry import check
+from mmdet.apis.dialects import lookup, with_lr_hook
 from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings
 from mmdet.datasets import DATASETS
 from mmdet.models import DETECTORS
 
 # Top-level keys that training or testing reads.
 KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
-        'log_config', 'custom_hooks', 'dist_params', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
+        'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs')
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
             'log_config', 'train_cfg', 'test_cfg')  # dicts, if not None
@@ -24,9 +25,9 @@ LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
 UNSUPPORTED = ('fp16', 'momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
-# What MMDetection's own config files and dumps define and nothing here needs to read.
+# What MMDetection's own config files and dumps define and nothing here needs to read: backend and workers follow the device.
 VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
-             'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
+             'dist_params', 'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
 
 
 def check_sections(cfg: Config, *datasets: str) -> None:
@@ -47,11 +48,13 @@ def check_sections(cfg: Config, *datasets: str) -> None:
                               f'not {cfg.data.get(section)!r}')
         check(cfg, DATASETS, key=f'data.{section}')
     check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
-    sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings, 'lr_config': HOOKS,
+    sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings,
                 'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings}
     for section, kind in sections.items():
         if cfg.get(section) is not None:
             check(cfg, kind, key=section)
+    if cfg.get('lr_config') is not None:
+        check(with_lr_hook(cfg), HOOKS, key='lr_config')
     for i, _ in enumerate(cfg.get('custom_hooks') or []):
         check(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
     hooks = (cfg.get('log_config') or {}).get('hooks', [])
@@ -75,7 +78,7 @@ def check_top_level(cfg: Config) -> None:
         for keys, kind in ((SECTIONS, dict), (LISTS, list)):
             if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
                 raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
-        if key in UNSUPPORTED and cfg[key] is not None:
+        if key in UNSUPPORTED and cfg[key] not in (None, False) and lookup(cfg, f'{key}.enable', True):
             raise ConfigError(f'{cfg.where(key)}: {key}: not supported. Remove it, or set it to None')
         if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:
             continue
@@ -96,12 +99,9 @@ def require(cfg: Config, *keys: str) -> None:
         raise ConfigError(f"{cfg.filename or 'the config'}: has no {', '.join(missing)}; is this the config of a detector?")
 
 
-def lookup(cfg: Config, key: str) -> Any:
-    """The value under a dotted key, or None."""
-    value: Any = cfg
-    for part in key.split('.'):
-        value = value.get(part) if isinstance(value, (dict, Config)) else None
-    return value
+def evaluates(cfg: Config) -> bool:
+    """Whether training with this config evaluates meanwhile."""
+    return cfg.get('evaluation') is not None and cfg.data.get('val') is not None
 
 
 def workflow_of(cfg: Config) -> Sequence[Tuple[str, int]]:

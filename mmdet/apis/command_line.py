@@ -17,16 +17,40 @@ from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
+def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
+    """Options of every tool. `options_mean`: what `--options` is the old name of."""
     parser.add_argument('--device', default='auto', help=f"auto (the first of these that is here), {', '.join(devices.KINDS)}, "
                                                          f'or one with a card, such as {next(iter(devices.KINDS))}:1')
     parser.add_argument('--data-root', metavar='DIR', help="folder to use wherever the config uses its data_root")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change the config, e.g. data.samples_per_gpu=4 data.train.times=1')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
-                        help='old name of --cfg-options')
+                        help=f'old name of {options_mean}')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes of this run')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
+    parser.add_argument('--local_rank', '--local-rank', type=int, help='set by old launchers')
+
+
+def add_card_options(parser: argparse.ArgumentParser) -> None:
+    cards = parser.add_mutually_exclusive_group()
+    cards.add_argument('--gpu-ids', type=int, nargs='+', help='which card')
+    cards.add_argument('--gpu-id', type=int, help='which card')
+
+
+def card_device(args: argparse.Namespace) -> str:
+    """`--device`, with the card that `--gpu-id` or `--gpu-ids` names.
+
+    Raises:
+        ConfigError: several cards for one process, or one card for several processes.
+    """
+    cards = args.gpu_ids or ([] if args.gpu_id is None else [args.gpu_id])
+    if args.launcher != 'none' and (cards or ':' in args.device):
+        raise ConfigError(f'with --launcher {args.launcher} each process takes a card of its own; name none')
+    if len(cards) > 1:
+        raise ConfigError(f'several cards need a process each: torchrun --nproc_per_node {len(cards)} ... '
+                          f'--launcher pytorch')
+    if cards and ':' in args.device:
+        raise ConfigError(f'--device {args.device} and --gpu-id {cards[0]} both name a card; keep one')
+    return f'{args.device}:{cards[0]}' if cards and args.device != 'cpu' else args.device
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -34,7 +58,6 @@ def read_config(args: argparse.Namespace) -> Config:
     if args.options and args.cfg_options:
         raise ConfigError('--options and --cfg-options cannot be used together; --options is the old name, use --cfg-options')
     cfg = Config.fromfile(args.config)
-    check_top_level(cfg)
     if args.data_root:
         replace_data_root(cfg, args.data_root)
     cfg.merge_from_dict(args.cfg_options or args.options)
@@ -44,8 +67,9 @@ def read_config(args: argparse.Namespace) -> Config:
 
 def start_device(args: argparse.Namespace, cfg: Config) -> Any:
     """The device of this process; in a run of several, the process group too."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    device = devices.select(args.device, index=local_rank(args.launcher))
+    if args.local_rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    device = devices.select(card_device(args), index=local_rank(args.launcher))
     if args.launcher != 'none':
         init_dist(args.launcher, devices.backend(device))
     devices.set_deterministic(bool(cfg.get('cudnn_benchmark')), bool(cfg.get('deterministic')))

@@ -20,37 +20,41 @@ def replace_data_root(cfg: Config, root: str) -> None:
         raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
     old, new = os.path.join(old, ''), os.path.join(root, '')
     cfg['data_root'] = new
-    replaced = 0
-    for holder, key, value in _strings(cfg.get('data') or {}):
-        if os.path.join(value, '').startswith(old):
-            holder[key] = new + value[len(old):]
-            replaced += 1
-    if cfg.get('data') and not replaced:
+    if cfg.get('data') and not _replace(cfg['data'], old, new):
         raise ConfigError(f"{cfg.filename}: no path in `data` begins with its data_root '{old}', so --data-root changes "
                           f'nothing; set the paths in `data` instead')
 
 
-def _strings(node: Any) -> Iterator[Any]:
-    """(holder, key, value) of every string below a node that can be changed."""
+def _replace(node: Any, old: str, new: str) -> int:
+    """Put `new` where a path below a node begins with `old`, in place; how often."""
+    count = 0
     for key, value in list(node.items()) if isinstance(node, dict) else list(enumerate(node)):
-        if isinstance(value, str) and not isinstance(node, tuple):
-            yield node, key, value
+        if isinstance(value, tuple) and any(isinstance(item, str) for item in value):
+            value = node[key] = list(value)
+        if isinstance(value, str) and os.path.join(value, '').startswith(old):
+            node[key] = new + value[len(old):]
+            count += 1
         elif isinstance(value, (dict, list)):
-            yield from _strings(value)
+            count += _replace(value, old, new)
+    return count
 
 
-def check_annotation_files(cfg: Config, *sections: str) -> None:
-    """The annotation files of `data.train`, `data.val`, ... exist.
+NEEDED = (('ann_file', os.path.isfile, 'annotation file'), ('img_prefix', os.path.isdir, 'folder of pictures'))
+
+
+def check_data_files(cfg: Config, *sections: str) -> None:
+    """The annotation files of `data.train`, `data.val`, ... exist, and so do the folders of their pictures.
 
     Raises:
         DataError: one does not, with where to put the data.
     """
     for section in sections:
         for key, dataset in _datasets(f'data.{section}', cfg['data'].get(section)):
-            path = os.path.join(dataset.get('data_root') or '', dataset['ann_file'])
-            if not os.path.isfile(path):
-                place = f"{cfg.where(f'{key}.ann_file')}: ".lstrip(': ')
-                raise DataError(f'{place}{key}: no annotation file at {path}. {WHERE_COCO_GOES}')
+            for name, exists, what in NEEDED:
+                path = os.path.join(dataset.get('data_root') or '', str(dataset.get(name) or ''))
+                if path and not exists(path):
+                    place = f"{cfg.where(f'{key}.{name}')}: ".lstrip(': ')
+                    raise DataError(f'{place}{key}: no {what} at {path}. {WHERE_COCO_GOES}')
 
 
 def _datasets(key: str, node: Any) -> Iterator[Tuple[str, Mapping[str, Any]]]:

@@ -4,6 +4,7 @@ Everything after this knows that one form (MMDetection 2.28's) only.
 """
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from mmcv_need.config import Config
@@ -31,20 +32,31 @@ def canonical(cfg: Config) -> Config:
     if cfg.get('model') is not None:
         _pretrained(cfg)
         _neck(cfg)
+    return cfg
+
+
+def with_lr_hook(cfg: Config) -> Config:
+    """A copy in which `lr_config.policy` is the type of the hook that it stands for.
+
+    Raises:
+        ConfigError: no such policy.
+    """
+    cfg = copy.deepcopy(cfg)
     if 'policy' in (cfg.get('lr_config') or {}):
-        policy = str(cfg.lr_config.pop('policy'))
+        policy = str(cfg.lr_config.policy)
         name = f'{policy[:1].upper()}{policy[1:]}LrUpdaterHook'
         if name not in HOOKS:
             known = [hook[:-len('LrUpdaterHook')].lower() for hook in HOOKS.module_dict if hook.endswith('LrUpdaterHook')]
-            raise ConfigError(f"{cfg.where('lr_config')}: lr_config.policy: no policy is called '{policy}'."
+            raise ConfigError(f"{cfg.where('lr_config.policy')}: lr_config.policy: no policy is called '{policy}'."
                               f'{did_you_mean(policy, known)}')
+        cfg.move('lr_config.policy', 'lr_config.type')
         cfg.lr_config['type'] = name
     return cfg
 
 
 def _move(cfg: Config, old: str, new: str) -> None:
     """Say under the key `new` what the config says under `old`; to say it under both is an error."""
-    given, taken = _lookup(cfg, old), _lookup(cfg, new)
+    given, taken = lookup(cfg, old, _ABSENT), lookup(cfg, new, _ABSENT)
     if given is _ABSENT:
         return
     if given is not None and taken is not None and taken is not _ABSENT:
@@ -53,7 +65,7 @@ def _move(cfg: Config, old: str, new: str) -> None:
         cfg.move(old, new)
     else:
         section, _, name = old.rpartition('.')
-        (_lookup(cfg, section) if section else cfg).pop(name)
+        (lookup(cfg, section) if section else cfg).pop(name)
 
 
 def _pretrained(cfg: Config) -> None:
@@ -83,11 +95,11 @@ def _neck(cfg: Config) -> None:
 _ABSENT = object()
 
 
-def _lookup(cfg: Config, key: str) -> Any:
-    """The value under a dotted key, or _ABSENT."""
+def lookup(cfg: Config, key: str, default: Any = None) -> Any:
+    """The value under a dotted key, or the default."""
     value: Any = cfg
     for part in key.split('.'):
         if not isinstance(value, (dict, Config)) or part not in value:
-            return _ABSENT
+            return default
         value = value[part]
     return value

@@ -1,7 +1,10 @@
 """Detect in single pictures."""
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Union
+import copy
+import os
+import warnings
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -12,6 +15,7 @@ from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build
+from mmdet.apis.checks import require
 from mmdet.apis.dialects import canonical
 from mmdet.apis.test import finish_batch
 from mmdet.datasets import PIPELINES
@@ -20,7 +24,8 @@ from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines import Compose, Sample
 from mmdet.models import DETECTORS
 
-Picture = Union[str, np.ndarray]
+Path = Union[str, 'os.PathLike[str]']
+Picture = Union[Path, np.ndarray]
 
 
 class Detector:
@@ -39,28 +44,51 @@ class Detector:
         self.pipeline = Compose(build(cfg, PIPELINES, key='data.test.pipeline'))
 
 
-def init_detector(config: Union[str, Config], checkpoint: Optional[str] = None, device: str = 'auto',
+def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None, device: str = 'auto',
                   cfg_options: Optional[dict] = None) -> Detector:
     """A detector from a config and a checkpoint.
 
     Args:
-        config: path, or a Config.
-        checkpoint: weights; None leaves the network untrained.
+        config: path, or a Config, which stays as it is.
+        checkpoint: weights, and names of the classes; None leaves the network untrained.
         device: 'auto', 'npu', 'cuda', 'cpu', or one of them with a card, such as 'npu:1'.
         cfg_options: changes to the config by dotted name.
     """
-    cfg = Config.fromfile(config) if isinstance(config, str) else config
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     cfg.merge_from_dict(cfg_options or {})
     cfg = canonical(cfg)
+    require(cfg, 'model.backbone', 'data.test')
     cfg.model.backbone['init_cfg'] = None  # the checkpoint has all weights
     target = devices.select(device)
     network = build(cfg, DETECTORS, key='model')
-    classes: Sequence[str] = COCO_CLASSES
+    meta: Mapping[str, Any] = {}
     if checkpoint is not None:
-        content = read_checkpoint(checkpoint)
-        load_weights(network, state_dict_of(content), checkpoint, strict=True)
-        classes = content.get('meta', {}).get('CLASSES') or classes
+        source = os.fspath(checkpoint)
+        content = read_checkpoint(source)
+        load_weights(network, state_dict_of(content), source, strict=True)
+        meta = content.get('meta') or {}
+    classes = class_names(meta.get('CLASSES'), network.bbox_head.num_classes, checkpoint)
     return Detector(MMDataParallel(network, target, finish_batch), cfg, classes)
+
+
+def class_names(given: Union[Sequence[str], str, None], num_classes: int, checkpoint: Optional[Path]) -> Tuple[str, ...]:
+    """Names of a head's labels: the checkpoint's where they fit, else COCO's for 80 labels, else numbers.
+
+    Args:
+        given: what the checkpoint names.
+        num_classes: of the head.
+        checkpoint: for the warning.
+    """
+    names = (given,) if isinstance(given, str) else tuple(given or ())
+    if len(names) == num_classes:
+        return names
+    is_coco = num_classes == len(COCO_CLASSES)
+    if names or not is_coco:
+        found = f'{checkpoint}: names {len(names) or "no"} classes' if checkpoint else 'no checkpoint names the classes'
+        chosen = "have COCO's names" if is_coco else 'are called class 0, class 1, ...'
+        warnings.warn(f'{found}, and model.bbox_head.num_classes is {num_classes}: the labels {chosen}', UserWarning,
+                      stacklevel=3)
+    return COCO_CLASSES if is_coco else tuple(f'class {label}' for label in range(num_classes))
 
 
 def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture]]) -> Any:
@@ -74,7 +102,7 @@ def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture
         For each picture a list with an array (n, 5) for each class: x1, y1, x2, y2 in pixels, and score. Not in a list if
         `imgs` is not.
     """
-    single = isinstance(imgs, (str, np.ndarray))
+    single = isinstance(imgs, (str, os.PathLike, np.ndarray))
     pictures: List[Picture] = [imgs] if single else list(imgs)
     if not pictures:
         raise ConfigError('inference_detector needs at least one picture')
@@ -86,6 +114,6 @@ def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture
 
 
 def _sample(picture: Picture) -> Sample:
-    if isinstance(picture, str):
-        return Sample(img_info={'filename': picture})
-    return Sample(img_info={'filename': 'array', 'array': picture})
+    if isinstance(picture, np.ndarray):
+        return Sample(img_info={'filename': 'array', 'array': picture})
+    return Sample(img_info={'filename': os.fspath(picture)})

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import orjson
 
-from mmcv_need.errors import UserError
+from mmcv_need.errors import DataError, UserError
 from mmdet.core.post_processing.detections import Detections
 from mmdet.core.visualization import draw_detections
 from mmdet.datasets.pipelines.loading import read_image
@@ -23,15 +23,45 @@ def coco_results(results: Sequence[Detections], dataset: Any) -> List[Dict[str, 
             for (x1, y1, x2, y2), score, label in zip(found.bboxes, found.scores, found.labels)]
 
 
+def prepare_folder(folder: str, option: str) -> None:
+    """Make a folder to write to, before anything slow.
+
+    Raises:
+        UserError: it cannot be made or written to; `option` is what asks for it.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'{option}: {folder}: the folder cannot be made ({error.strerror}); give another') from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f'{option}: {folder}: no permission to write in this folder; give another')
+
+
+def prepare_file(path: str, option: str) -> None:
+    """Make the folder of a file to write, before anything slow.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    prepare_folder(os.path.dirname(path) or '.', option)
+    if os.path.isdir(path):
+        raise UserError(f'{option}: {path}: is a folder; give the name of a file')
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise UserError(f'{option}: {path}: no permission to write over this file; give another')
+
+
 def write_results(path: str, results: Sequence[Detections], dataset: Any) -> None:
     """Write detections: a COCO result file (.json), or MMDetection's list of lists of arrays (.pkl, .pickle)."""
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     if path.endswith('.json'):
         data = orjson.dumps(coco_results(results, dataset))
     else:
         data = pickle.dumps([found.by_class(len(dataset.CLASSES)) for found in results])
-    with open(path, 'wb') as file:
-        file.write(data)
+    try:
+        os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(data)
+    except OSError as error:
+        raise UserError(f'{path}: cannot be written ({error.strerror})') from error
 
 
 def painted(results: Sequence[Detections], dataset: Any, score_thr: float) -> Iterator[Tuple[str, np.ndarray]]:
@@ -41,12 +71,36 @@ def painted(results: Sequence[Detections], dataset: Any, score_thr: float) -> It
         yield name, draw_detections(img, found, dataset.CLASSES, score_thr)
 
 
+def painted_paths(folder: str, dataset: Any) -> List[str]:
+    """Where the painted pictures of a dataset go: they lie under `folder` as the pictures lie under `img_prefix`.
+
+    Raises:
+        DataError: a file name leads out of the folder, or to the picture itself.
+    """
+    root = os.path.realpath(folder)
+    paths = []
+    for name in dataset.annotations.file_names:
+        path = os.path.realpath(os.path.join(root, name))
+        if os.path.commonpath([root, path]) != root:
+            raise DataError(f'{dataset.ann_file}: file_name {name!r} leads out of --show-dir {folder}; expected a name '
+                            f'relative to img_prefix, without ..')
+        if path == os.path.realpath(os.path.join(dataset.img_prefix, name)):
+            raise DataError(f'--show-dir {folder}: the painting of {name} would replace the picture itself; '
+                            f'give another folder')
+        paths.append(path)
+    return paths
+
+
 def save_painted(folder: str, results: Sequence[Detections], dataset: Any, score_thr: float) -> None:
-    for name, img in painted(results, dataset, score_thr):
-        path = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if not cv2.imwrite(path, img):
-            raise UserError(f'{path}: cannot be written')
+    """Save the pictures, painted, under `folder` and nowhere else."""
+    for path, (_, img) in zip(painted_paths(folder, dataset), painted(results, dataset, score_thr)):
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            written = cv2.imwrite(path, img)
+        except (OSError, cv2.error):  # OpenCV raises for a suffix that it cannot encode
+            written = False
+        if not written:
+            raise UserError(f'{path}: cannot be written; is it the name of a picture, and is there space?')
 
 
 def show_painted(results: Sequence[Detections], dataset: Any, score_thr: float) -> None:

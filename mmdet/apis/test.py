@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
 import numpy as np
 import torch
@@ -63,11 +63,18 @@ def _merge(gathered: Sequence[np.ndarray], num_pictures: int) -> List[Detections
             for part in parts]
 
 
-def progress(batches: Iterable[Any], title: str, show: bool) -> Iterator[Any]:
-    """The batches, with a bar on the console while they go by; without one where the output is not a terminal."""
-    if not (show and sys.stdout.isatty()):
+def progress(batches: Any, title: str, show: bool) -> Iterator[Any]:
+    """The batches, and how far they are: a bar on a terminal, a line that grows in a file."""
+    if not show:
         yield from batches
-        return
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as bar:
-        yield from bar.track(batches, total=len(batches), description=title)
+    elif sys.stdout.isatty():
+        columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, transient=True) as bar:
+            yield from bar.track(batches, total=len(batches), description=title)
+    else:
+        print(f'{title}:', end='', flush=True)
+        for number, batch in enumerate(batches, 1):
+            yield batch
+            if number * 5 // len(batches) > (number - 1) * 5 // len(batches):
+                print(f' {number * 100 // len(batches)} %', end='', flush=True)
+        print(flush=True)

@@ -19,7 +19,8 @@ from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.priority import Priority
 from mmcv_need.registry import build
-from mmdet.apis.checks import workflow_of
+from mmdet.apis.checks import evaluates, workflow_of
+from mmdet.apis.dialects import with_lr_hook
 from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings
 from mmdet.apis.test import finish_batch, test_detector
 from mmdet.datasets import DATASETS, eval_loader, train_loader
@@ -27,7 +28,7 @@ from mmdet.datasets import DATASETS, eval_loader, train_loader
 
 def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch.device, logger: Logger,
                    validate: bool = True, meta: Optional[Dict[str, Any]] = None, max_steps: Optional[int] = None,
-                   timestamp: Optional[str] = None) -> EpochBasedRunner:
+                   timestamp: Optional[str] = None, resume_from: Optional[str] = None) -> EpochBasedRunner:
     """Train a detector as a config says.
 
     Args:
@@ -40,6 +41,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
         meta: plain data for the checkpoints.
         max_steps: stop after exactly so many iterations.
         timestamp: of the log files' names.
+        resume_from: checkpoint to go on from.
 
     Returns:
         The runner, at the end of the run.
@@ -59,8 +61,8 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
                    logger=logger, meta=meta, max_steps=max_steps)
     runner.timestamp = timestamp or runner.timestamp
     register_hooks(runner, cfg, evaluation(cfg, data, runner) if validate else None)
-    if cfg.get('resume_from'):
-        runner.resume(cfg.resume_from)
+    if resume_from:
+        runner.resume(resume_from)
     elif cfg.get('load_from'):
         mismatch = load_weights(model, state_dict_of(read_checkpoint(cfg.load_from)), cfg.load_from)
         logger.info('load_from %s%s', cfg.load_from, f'; {mismatch}' if any(mismatch) else '')
@@ -83,10 +85,14 @@ def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
 
 def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Optional[EvalHook]:
     """The hook that evaluates on `data.val`, if the config asks for evaluation."""
-    if cfg.get('evaluation') is None or data.val is None:
+    if not evaluates(cfg):
+        runner.logger.info('no evaluation: the config has no `evaluation`, or no `data.val`')
         return None
     settings = build(cfg, EvaluationSettings, key='evaluation')
     dataset = build_dataset(cfg, 'val', test_mode=True)
+    if not hasattr(dataset, 'evaluate'):
+        raise ConfigError(f"{cfg.where('data.val')}: data.val: a {type(dataset).__name__} has no metrics; "
+                          f'name the dataset itself')
     dataset.check_metrics(settings.metrics['metric'], where=cfg.where('evaluation.metric'))
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
@@ -106,7 +112,7 @@ def build_dataset(cfg: Config, section: str, **given: Any) -> Any:
 def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[EvalHook]) -> None:
     """All hooks of a run, in MMDetection's order: the checkpoint of an epoch is written before its evaluation."""
     if cfg.get('lr_config') is not None:
-        runner.register_hook(build(cfg, HOOKS, key='lr_config'))
+        runner.register_hook(build(with_lr_hook(cfg), HOOKS, key='lr_config'))
     if cfg.get('checkpoint_config') is not None:
         runner.register_hook(build(cfg, CheckpointHook, key='checkpoint_config'))
     runner.register_hook(IterTimerHook())

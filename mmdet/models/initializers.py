@@ -1,6 +1,8 @@
 """`init_cfg`: where a module's first weights come from."""
 from __future__ import annotations
 
+import warnings
+
 from torch import nn
 
 from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
@@ -11,6 +13,8 @@ from mmdet.models.builder import INITIALIZERS
 @INITIALIZERS.register_module('Pretrained')
 class Pretrained:
     """Loads weights that fit by name and shape, such as ImageNet weights into a backbone.
+
+    What the file lacks of the module is said in a warning; what it has beyond, such as a classifier, is not.
 
     Args:
         checkpoint: a file, an address, or a name such as 'open-mmlab://vgg16_caffe'.
@@ -27,4 +31,7 @@ class Pretrained:
     def __call__(self, module: nn.Module) -> None:
         state = state_dict_of(read_checkpoint(self.path))
         cut = {key[len(self.prefix):]: value for key, value in state.items() if key.startswith(self.prefix)}
-        load_weights(module, cut, self.path)
+        lacking = load_weights(module, cut, self.path)._replace(unexpected=[])
+        if any(lacking):
+            warnings.warn(f'{self.path}: does not hold all weights of {type(module).__name__}, which keeps its random first '
+                          f'weights for the others; {lacking}', UserWarning, stacklevel=2)

@@ -297,7 +297,7 @@ def test_an_epochs_end_is_newer_than_its_last_iteration(tmp_path):
     assert find_latest(str(tmp_path)) == str(tmp_path / 'epoch_1.pth')
 
 
-def test_damaged_and_foreign_files_are_passed_over(tmp_path):
+def test_damaged_and_foreign_files_are_passed_over_and_said_to_be(tmp_path):
     for iteration in (1, 2, 3, 4, 5):
         save_checkpoint(content(iteration), str(tmp_path / f'iter_{iteration}.pth'))
     (tmp_path / 'iter_5.pth').write_bytes((tmp_path / 'iter_5.pth').read_bytes()[:-30])
@@ -305,7 +305,9 @@ def test_damaged_and_foreign_files_are_passed_over(tmp_path):
     torch.save({'state_dict': {}}, tmp_path / 'iter_3.pth')  # says nothing of where it was written
     (tmp_path / 'iter_6.pth.tmp.77').write_bytes(b'')
     (tmp_path / 'best_iter_9.pth').write_bytes(b'')
-    assert find_latest(str(tmp_path)) == str(tmp_path / 'iter_2.pth')
+    with pytest.warns(UserWarning, match='passed over') as said:
+        assert find_latest(str(tmp_path)) == str(tmp_path / 'iter_2.pth')
+    assert [f'iter_{n}.pth' in str(warning.message) for n, warning in zip((5, 4, 3), said)] == [True] * 3
 
 
 def test_there_is_no_newest_in_an_empty_or_missing_folder(tmp_path):

@@ -47,6 +47,6 @@ def test_an_address_is_fetched_once_and_its_checksum_compared(cache, tmp_path):
     ('nowhere.pth', 'no such file of weights'),
     ('file:///nowhere/net-11111111.pth', '--cfg-options model.backbone.init_cfg.checkpoint=')])
 def test_what_is_not_there_is_one_line(cache, source, words):
-    with pytest.raises(CheckpointError, match='.') as caught:
+    with pytest.raises(CheckpointError, match=r'.') as caught:
         pretrained.local_file(source)
     assert words in str(caught.value) and '\n' not in str(caught.value)

@@ -186,8 +186,10 @@ def test_several_cards_without_a_launcher_are_refused(fails, tiny):
 
 
 def test_a_launcher_without_its_environment_is_refused(fails, tiny, monkeypatch):
-    for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
+    for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'LOCAL_RANK'):
         monkeypatch.delenv(name, raising=False)
+    assert 'has no LOCAL_RANK. Start the processes with torchrun' in fails('train', tiny, '--launcher', 'pytorch')
+    monkeypatch.setenv('LOCAL_RANK', '0')
     assert 'the environment has no RANK, WORLD_SIZE, MASTER_ADDR' in fails('train', tiny, '--launcher', 'pytorch')
 
 
@@ -303,13 +305,14 @@ def test_training_without_data_says_where_coco_goes(tmp_path):
 
 @pytest.fixture
 def coco(tmp_path):
-    """COCO's folders and categories with a single picture that is not there."""
+    """COCO's folders and categories with a single picture that is not there, in folders that are."""
     (tmp_path / 'annotations').mkdir()
     content = {'images': [{'id': 1, 'file_name': '1.jpg', 'width': 100, 'height': 100}],
                'annotations': [{'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1, 1, 50, 50], 'area': 2500, 'iscrowd': 0}],
                'categories': [{'id': i, 'name': name} for i, name in enumerate(COCO_CLASSES, 1)]}
     for split in ('train', 'val'):
         (tmp_path / f'annotations/instances_{split}2017.json').write_text(json.dumps(content))
+        (tmp_path / f'{split}2017').mkdir()
     return tmp_path
 
 

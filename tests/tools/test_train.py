@@ -33,7 +33,7 @@ def test_a_run_leaves_logs_checkpoints_and_its_config(trained):
 
 def test_the_config_in_the_work_dir_is_the_whole_config(trained, tiny):
     dumped = Config.fromfile(trained.folder / 'tiny.py')
-    assert dumped.model.backbone.width_factor == 0.0625 and dumped.lr_config.type == 'StepLrUpdaterHook'
+    assert dumped.model.backbone.width_factor == 0.0625 and dumped.lr_config.policy == 'step'
     assert (dumped.seed, dumped.work_dir) == (3, str(trained.folder))
 
 

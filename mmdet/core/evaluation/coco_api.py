@@ -33,7 +33,7 @@ def find_evaluator(name: str = '') -> Evaluator:
             module = importlib.import_module(module_name)
             eval_class = (importlib.import_module('pycocotools.cocoeval').COCOeval if package == 'pycocotools'
                           else module.COCOeval_faster if package == 'faster_coco_eval' else module.COCOeval)
-        except ImportError:
+        except Exception:  # built for another numpy, it may raise anything; the next one may be sound
             continue
         version = getattr(importlib.import_module(package), '__version__', '')
         return Evaluator(f'{package} {version}'.strip(), module.COCO, eval_class)

@@ -20,12 +20,14 @@ METRICS = ('bbox',)
 
 
 def check_metrics(metric: Union[str, Sequence[str]], where: str = '') -> None:
-    """These are names of metrics; worth asking before hours of training.
+    """These are names of metrics, and there is a COCO evaluator: worth asking before hours of training.
 
     Raises:
         ConfigError: one is not; `where` goes first.
+        UserError: there is none.
     """
-    for name in [metric] if isinstance(metric, str) else metric:
+    find_evaluator()
+    for name in metric if isinstance(metric, (list, tuple)) else [metric]:
         if name not in METRICS:
             raise ConfigError(f"{where}: metric '{name}' is not supported.{did_you_mean(str(name), METRICS)}".lstrip(': '))
 

@@ -4,6 +4,8 @@ Sizes:  N images,  A default boxes,  C classes; column C of the scores is backgr
 """
 from __future__ import annotations
 
+import math
+from numbers import Integral, Real
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -40,20 +42,29 @@ class SSDTestCfg:
     Args:
         score_thr: candidates score more than this.
         nms: suppression.
-        max_per_img: detections kept of a picture.
-        nms_pre: candidates kept of each level, the best; 0 keeps all.
+        max_per_img: detections kept of a picture, the best; 0 or less keeps all.
+        nms_pre: candidates kept of each level, the best; 0 or less keeps all.
         min_bbox_size: accepted for MMDetection's configs, where SSD does not use it either.
     """
     config_parts = {'nms': NMS}
 
     def __init__(self, score_thr: float = 0.02, nms: Optional[SelectFunction] = None, max_per_img: int = 200,
-                 nms_pre: int = 1000, min_bbox_size: float = 0):
+                 nms_pre: int = -1, min_bbox_size: float = 0):
         if min_bbox_size > 0:
             raise ConfigError('min_bbox_size has no effect on SSD in MMDetection; set it to 0')
+        if not _is_a(Real, score_thr) or not math.isfinite(score_thr):
+            raise ConfigError(f'score_thr {score_thr!r}: expected a number such as 0.02')
+        for name, value in (('max_per_img', max_per_img), ('nms_pre', nms_pre)):
+            if not _is_a(Integral, value):
+                raise ConfigError(f'{name} {value!r}: expected a whole number; -1 keeps all')
         self.score_thr = score_thr
         self.nms = nms or GreedyNMS(0.45)
-        self.max_per_img = max_per_img
+        self.max_per_img = max_per_img if max_per_img > 0 else None
         self.nms_pre = nms_pre
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def detect(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: DeltaXYWHBBoxCoder, metas: Sequence[Mapping[str, Any]],
@@ -85,7 +96,7 @@ def pick_candidates(probabilities: Tensor, num_level: Sequence[int], nms_pre: in
     Args:
         probabilities: (N, A, C).
         num_level: boxes of each level.
-        nms_pre: how many to take of a level; 0 takes all.
+        nms_pre: how many to take of a level; 0 or less takes all.
 
     Returns:
         (N, K) probabilities, sorted within each level, and (N, K) flat indices box * C + class.
@@ -94,7 +105,8 @@ def pick_candidates(probabilities: Tensor, num_level: Sequence[int], nms_pre: in
     picked, indices, start = [], [], 0
     for count in num_level:
         level = probabilities[:, start:start + count].flatten(1)
-        values, where = level.topk(min(nms_pre or level.size(1), level.size(1)), dim=1)
+        size = level.size(1)
+        values, where = level.topk(min(nms_pre, size) if nms_pre > 0 else size, dim=1)
         picked.append(values)
         indices.append(where + start * num_classes)
         start += count

@@ -4,12 +4,13 @@ Sizes:  N images,  G ground-truth boxes an image (padded).
 """
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Union
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmcv_need.errors import UserError
 from mmdet.core.image.pixels import PixelOps
 
 SMALLEST_G = 8
@@ -23,8 +24,8 @@ def padded_length(count: int) -> int:
     return length
 
 
-def collate(items: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    """A batch of pipeline results.
+def collate(items: Sequence[Union[Dict[str, Any], UserError]]) -> Union[Dict[str, Any], UserError]:
+    """A batch of pipeline results; an error among them takes the place of the batch.
 
     Returns:
         img: (N, 3, H, W) uint8 B, G, R as rendered, in channels_last memory.
@@ -32,6 +33,9 @@ def collate(items: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
         img_metas: a mapping a picture.
         gt_bboxes, gt_labels: (N, G, 4) float32 zeros and (N, G) int64 -1 at padding, where the samples have them.
     """
+    for item in items:
+        if isinstance(item, UserError):
+            return item
     pictures = pad_pictures([item['img'] for item in items])
     rows = [item['pixel_row'] for item in items]
     batch: Dict[str, Any] = {'img': torch.from_numpy(pictures).permute(0, 3, 1, 2),

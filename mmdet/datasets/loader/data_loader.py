@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mmcv_need.errors import DataError, UserError
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
 
@@ -28,7 +29,13 @@ class SeededSamples(Dataset):
         self.seed = seed
 
     def __getitem__(self, key: Key) -> Any:
-        epoch, index = key
+        """The sample, or the UserError that it ends in: a worker's exception would arrive as the text of a traceback."""
+        try:
+            return self._sample(*key)
+        except UserError as error:
+            return error
+
+    def _sample(self, epoch: int, index: int) -> Any:
         rng = np.random.default_rng([self.seed, epoch, index])
         item = self.dataset.sample(index, rng)
         for _ in range(REPLACEMENTS):
@@ -36,7 +43,7 @@ class SeededSamples(Dataset):
                 return item
             same_group = np.flatnonzero(self.dataset.flag == self.dataset.flag[index])
             item = self.dataset.sample(int(rng.choice(same_group)), rng)
-        raise RuntimeError(f'the pipeline gave up on picture {index} and on {REPLACEMENTS} others in its place')
+        raise DataError(f'the pipeline gave up on picture {index} and on {REPLACEMENTS} others in its place')
 
 
 class EpochLoader:
@@ -67,11 +74,14 @@ class EpochLoader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._loader)
+        for batch in self._loader:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
 
 
 def available_cores() -> int:
-    """Cores that this process may use: fewer than the machine has, in a container."""
+    """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 

@@ -5,7 +5,7 @@ Boxes are (n, 4) float32 x1, y1, x2, y2 in pixels of the present view.
 """
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -54,6 +54,23 @@ class Expand:
         return sample
 
 
+def read_scales(img_scale: Any) -> List[Tuple[int, int]]:
+    """(width, height), or a list of such, as a list of such.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    scales = [img_scale] if _is_scale(img_scale) else img_scale
+    if not isinstance(scales, (list, tuple)) or not scales or not all(map(_is_scale, scales)):
+        raise ConfigError(f'img_scale {img_scale!r}: expected (width, height) in pixels, or a list of such')
+    return [(int(width), int(height)) for width, height in scales]
+
+
+def _is_scale(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(
+        isinstance(side, (int, float)) and side >= 1 for side in value)
+
+
 @PIPELINES.register_module()
 class Resize:
     """Scales the view, with its boxes.
@@ -70,13 +87,10 @@ class Resize:
     def __init__(self, img_scale: Union[Tuple[int, int], Sequence[Tuple[int, int]], None] = None,
                  multiscale_mode: str = 'range', ratio_range: Optional[Tuple[float, float]] = None, keep_ratio: bool = True,
                  bbox_clip_border: bool = True, backend: str = 'cv2'):
-        scales = [] if img_scale is None else [img_scale] if isinstance(img_scale[0], (int, float)) else list(img_scale)
-        if any(len(scale) != 2 or min(scale) < 1 for scale in scales):
-            raise ConfigError(f'img_scale {img_scale}: expected (width, height) in pixels, or a list of such')
         if multiscale_mode not in ('range', 'value') or backend != 'cv2':
             raise ConfigError(f"expected multiscale_mode 'range' or 'value' and backend 'cv2', not {multiscale_mode!r} and "
                               f'{backend!r}')
-        self.scales = [(int(scale[0]), int(scale[1])) for scale in scales]
+        self.scales = [] if img_scale is None else read_scales(img_scale)
         self.multiscale_mode = multiscale_mode
         self.ratio_range = ratio_range
         self.keep_ratio = keep_ratio
@@ -124,13 +138,12 @@ class RandomFlip:
 
     def __init__(self, flip_ratio: Union[float, Sequence[float], None] = None,
                  direction: Union[str, Sequence[str]] = 'horizontal'):
-        self.directions: List[str] = [direction] if isinstance(direction, str) else list(direction)
-        unknown = [name for name in self.directions if name not in DIRECTIONS]
-        if unknown:
-            raise ConfigError(f"direction {unknown[0]!r} is not one of {', '.join(DIRECTIONS)}")
+        self.directions: List[str] = [direction] if isinstance(direction, str) else list(direction or [])
+        if not self.directions or not set(self.directions) <= set(DIRECTIONS):
+            raise ConfigError(f"direction {direction!r}: expected one of {', '.join(DIRECTIONS)}, or a list of them")
         ratios = [] if flip_ratio is None else list(flip_ratio) if isinstance(flip_ratio, (list, tuple)) else [
             flip_ratio / len(self.directions)] * len(self.directions)
-        if flip_ratio is not None and (len(ratios) != len(self.directions) or not 0 <= sum(ratios) <= 1):
+        if flip_ratio is not None and (len(ratios) != len(self.directions) or min(ratios) < 0 or sum(ratios) > 1):
             raise ConfigError(f'flip_ratio {flip_ratio}: expected a share in 0..1, or one for each of {self.directions}')
         self.ratios = ratios
 

@@ -6,6 +6,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 from mmcv_need.errors import ConfigError
 from mmdet.datasets.builder import PIPELINES
 from mmdet.datasets.pipelines.compose import Compose
+from mmdet.datasets.pipelines.geometric import read_scales
 from mmdet.datasets.pipelines.sample import Sample
 
 
@@ -22,8 +23,7 @@ class MultiScaleFlipAug:
 
     def __init__(self, transforms: Sequence[Any], img_scale: Any = None, flip: bool = False,
                  flip_direction: str = 'horizontal'):
-        one = img_scale is None or isinstance(img_scale[0], int)
-        scales: List[Optional[Tuple[int, int]]] = [img_scale] if one else list(img_scale)
+        scales: List[Optional[Tuple[int, int]]] = [None] if img_scale is None else [*read_scales(img_scale)]
         if len(scales) != 1 or flip:
             raise ConfigError('several views of a test picture (scales, flips) are not supported; give one img_scale and '
                               'flip=False')
@@ -32,6 +32,6 @@ class MultiScaleFlipAug:
 
     def __call__(self, sample: Sample) -> Any:
         if self.scale is not None:
-            sample['scale'] = tuple(self.scale)
+            sample['scale'] = self.scale
         sample['flip_chosen'] = None
         return self.transforms(sample)

@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
+from mmcv_need.errors import ConfigError
 from mmdet.core.post_processing.detections import Detections, SSDTestCfg
 from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, INITIALIZERS, NECKS
 from mmdet.models.dense_heads.ssd_head import SSDTrainCfg
@@ -61,6 +62,9 @@ class SingleStageDetector(nn.Module):
         scores, deltas = self.bbox_head(levels)
         anchors = self.bbox_head.anchors(levels)
         if return_loss:
+            if gt_bboxes is None or gt_labels is None or self.train_cfg is None:
+                raise ConfigError('losses need train_cfg, gt_bboxes and gt_labels: name the latter two in the `Collect` of the '
+                                  'training pipeline')
             return self.bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, self.train_cfg)
         return self.bbox_head.get_bboxes(scores, deltas, anchors, img_metas, self.test_cfg, rescale)
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, DataError
-from mmdet.apis.data_root import check_annotation_files, replace_data_root
+from mmdet.apis.data_root import check_data_files, replace_data_root
 
 OLD = 'data/coco/'
 
@@ -103,11 +103,12 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / OLD / 'annotations').mkdir(parents=True)
     for split in ('train', 'val'):
         (tmp_path / OLD / 'annotations' / f'instances_{split}2017.json').write_text('{}')
+        (tmp_path / OLD / f'{split}2017').mkdir()
     return tmp_path
 
 
 def test_files_that_are_there_pass(folder):
-    check_annotation_files(config(), 'train', 'val', 'test')
+    check_data_files(config(), 'train', 'val', 'test')
 
 
 @pytest.mark.parametrize('section', ['train', 'val', 'test'])
@@ -115,21 +116,26 @@ def test_a_missing_file_is_named_with_its_section_and_where_coco_goes(folder, se
     split = 'train' if section == 'train' else 'val'
     path = folder / OLD / 'annotations' / f'instances_{split}2017.json'
     path.unlink()
-    message = refused(DataError, check_annotation_files, config(), 'train', 'val', 'test')
+    message = refused(DataError, check_data_files, config(), 'train', 'val', 'test')
     assert f'{OLD}annotations/{path.name}' in message and f'data.{"val" if split == "val" else "train"}' in message
     assert 'cocodataset.org' in message and '--data-root' in message
-    check_annotation_files(config(), 'val' if section == 'train' else 'train')  # only what is asked is looked at
+    check_data_files(config(), 'val' if section == 'train' else 'train')  # only what is asked is looked at
+
+
+def test_a_missing_folder_of_pictures_is_named_before_a_worker_finds_out(folder):
+    (folder / OLD / 'train2017').rmdir()
+    assert f'no folder of pictures at {OLD}train2017' in refused(DataError, check_data_files, config(), 'train')
 
 
 def test_the_error_names_file_and_line_of_the_config(folder):
     (folder / 'mine.py').write_text("data = dict(\n    val=dict(type='CocoDataset', ann_file='no.json'))\n")
-    message = refused(DataError, check_annotation_files, Config.fromfile('mine.py'), 'val')
+    message = refused(DataError, check_data_files, Config.fromfile('mine.py'), 'val')
     assert message.startswith('mine.py:2: data.val: no annotation file at no.json')
 
 
 def test_a_datasets_own_root_goes_before_its_file(folder):
-    check_annotation_files(config(train=dict(data_root=OLD, ann_file='annotations/instances_train2017.json')), 'train')
-    message = refused(DataError, check_annotation_files, config(train=dict(data_root='other', ann_file='a.json')), 'train')
+    check_data_files(config(train=dict(data_root=OLD, ann_file='annotations/instances_train2017.json')), 'train')
+    message = refused(DataError, check_data_files, config(train=dict(data_root='other', ann_file='a.json')), 'train')
     assert os.path.join('other', 'a.json') in message
 
 
@@ -137,14 +143,14 @@ def test_datasets_in_wrappers_and_lists_are_checked(folder):
     wrong = coco('train', 'gone/')
     for train in (dict(type='RepeatDataset', times=2, dataset=dict(type='RepeatDataset', times=2, dataset=wrong)),
                   dict(type='ConcatDataset', datasets=[coco('train'), wrong])):
-        assert 'gone/annotations' in refused(DataError, check_annotation_files, config(train=train), 'train')
+        assert 'gone/annotations' in refused(DataError, check_data_files, config(train=train), 'train')
 
 
 def test_sections_that_are_absent_are_none_of_its_business(folder):
-    check_annotation_files(config(train=coco('train')), 'train', 'val', 'test')
-    check_annotation_files(config(train=coco('train'), val=None), 'val')
+    check_data_files(config(train=coco('train')), 'train', 'val', 'test')
+    check_data_files(config(train=coco('train'), val=None), 'val')
 
 
 def test_a_config_made_in_python_has_no_place_to_name(folder):
-    message = refused(DataError, check_annotation_files, config(val=dict(ann_file='no.json')), 'val')
+    message = refused(DataError, check_data_files, config(val=dict(ann_file='no.json')), 'val')
     assert message.startswith('data.val: no annotation file')

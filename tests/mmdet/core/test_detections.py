@@ -74,6 +74,22 @@ def test_at_most_max_per_img_are_kept_the_best():
     assert found(max_per_img=2)[0].scores.tolist() == pytest.approx([.9, .5], abs=1e-6)
 
 
+@pytest.mark.parametrize('everything', [-1, 0])
+def test_no_limit_keeps_all_candidates_as_in_mmdetection(everything):
+    """300 boxes apart from each other, of one class: more than the 200 that are kept otherwise."""
+    boxes = [[10. * i, 0., 10. * i + 8, 8.] for i in range(300)]
+    meta = {**META, 'img_shape': (300, 3000, 3)}
+    options = {'scores': [[.6, .0001, .3999]] * 300, 'boxes': boxes, 'metas': (meta,)}
+    assert len(found(**options)[0].scores) == 200
+    assert len(found(**options, max_per_img=everything)[0].scores) == 300
+    assert len(found(**options, max_per_img=everything, nms_pre=everything)[0].scores) == 300
+    assert len(found(**options, max_per_img=everything, nms_pre=250)[0].scores) == 250
+
+
+def test_all_candidates_are_kept_where_nms_pre_is_not_given():
+    assert SSDTestCfg().nms_pre == -1
+
+
 def test_nms_pre_keeps_the_best_candidates_of_each_level_before_suppression():
     """Two levels: boxes 0 and 1, and box 2. One candidate of each: (0, class 0) and (2, class 1)."""
     (result,) = found(num_level=[2, 1], nms_pre=1)
@@ -81,7 +97,7 @@ def test_nms_pre_keeps_the_best_candidates_of_each_level_before_suppression():
     assert result.bboxes.tolist() == [BOXES[0], BOXES[2]]
 
 
-@pytest.mark.parametrize('nms_pre', [0, 1, 3, 7, 1000])
+@pytest.mark.parametrize('nms_pre', [-1, 0, 1, 3, 7, 1000])
 def test_candidates_are_the_sorted_top_of_each_level(nms_pre):
     probabilities, num_level = torch.rand(2, 9, 3, generator=torch.Generator().manual_seed(0)), (5, 3, 1)
     values, flat = pick_candidates(probabilities, num_level, nms_pre)
@@ -90,7 +106,7 @@ def test_candidates_are_the_sorted_top_of_each_level(nms_pre):
         for count in num_level:
             pairs = [(probabilities[image, box, label].item(), box * 3 + label)
                      for box in range(start, start + count) for label in range(3)]
-            expected += sorted(pairs, reverse=True)[:nms_pre or None]
+            expected += sorted(pairs, reverse=True)[:nms_pre if nms_pre > 0 else None]
             start += count
         assert list(zip(values[image].tolist(), flat[image].tolist())) == expected
 
@@ -111,6 +127,16 @@ def test_scores_in_half_precision_are_computed_in_float32():
     expected = logits.float().softmax(dim=-1)[0, [0, 2, 1], [0, 1, 1]]
     assert result.scores.tolist() == expected.tolist()
     assert result.bboxes.tolist() == [BOXES[0], BOXES[2], BOXES[1]]
+
+
+@pytest.mark.parametrize('options', [{'score_thr': '0.02'}, {'score_thr': None}, {'score_thr': True},
+                                     {'score_thr': float('nan')}, {'score_thr': [0.1]}, {'max_per_img': None},
+                                     {'max_per_img': 2.5}, {'nms_pre': None}, {'nms_pre': '1000'}, {'nms_pre': True}])
+def test_limits_that_are_no_numbers_are_refused_in_one_line(options):
+    (name, value), = options.items()
+    with pytest.raises(ConfigError) as error:
+        SSDTestCfg(**options)
+    assert str(error.value).startswith(f'{name} {value!r}: expected ') and '\n' not in str(error.value)
 
 
 def test_a_least_box_size_is_refused_because_it_would_do_nothing():

@@ -9,8 +9,13 @@ import weakref
 import pytest
 import torch
 
+from mmcv_need.data_parallel import MMDataParallel
+from mmcv_need.optimizer import OptimizerStep
+from mmdet.apis.test import finish_batch
 from mmdet.core.anchor.anchor_generator import SSDAnchorGenerator
 from mmdet.core.bbox.assigner import MaxIoUAssigner
+from mmdet.datasets.loader.collate import collate
+from mmdet.datasets.pipelines.plan import Plan, pixel_row, render
 from mmdet.models.dense_heads.ssd_head import SSDHead, SSDTrainCfg
 
 dispatch = pytest.importorskip('torch.utils._python_dispatch', reason='this torch does not show its operations')
@@ -222,3 +227,29 @@ def test_the_whole_is_exportable_and_gives_the_same_numbers(ssd300):
     for one in (arguments, other):
         for exported, expected in zip(program.module()(*one), ssd300(*one)):
             torch.testing.assert_close(exported, expected)
+
+
+def test_a_whole_training_step_waits_for_nothing(build_detector):
+    """From the batch on the device to the changed weights: colours, network, matching, loss, backward, clipping, step."""
+    def item(seed):
+        plan = Plan(torch.randint(0, 256, (160, 160, 3), generator=torch.Generator().manual_seed(seed)).byte().numpy(),
+                    colour=(5., 1, 1.1, 0.9, 3., 2., 1., 0.), mean=(120.,) * 3, std=(60.,) * 3, to_rgb=True)
+        boxes = torch.tensor([[10., 10, 60, 60], [50, 70, 120, 150]]).numpy()
+        return {'img': render(plan), 'pixel_row': pixel_row(plan), 'img_metas': {}, 'gt_bboxes': boxes,
+                'gt_labels': torch.tensor([1, 2]).numpy()}
+
+    wrapper = MMDataParallel(build_detector('ssd_demo.py'), torch.device('cpu'), finish_batch).train()
+    optimizer = OptimizerStep(torch.optim.SGD(wrapper.parameters(), lr=1e-3, momentum=0.9), dict(max_norm=10))
+
+    def step(batch):
+        outputs = wrapper.train_step(batch)
+        optimizer.zero_grad()
+        optimizer.backward(outputs['loss'])
+        optimizer.clip()
+        optimizer.step()
+
+    step(collate([item(0), item(1)]))  # the first step makes default boxes and momentum
+    batch = collate([item(2), item(3)])
+    with Operations() as seen:
+        step(batch)
+    assert len(seen.names) > 300 and not seen.waits

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmcv_need.errors import DataError
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.loader.collate import SMALLEST_G, collate, pad_pictures, padded_length
@@ -140,9 +141,19 @@ def test_a_pipeline_that_refuses_everything_is_an_error_and_not_a_loop(dataset):
         def __call__(self, sample):
             Count.calls += 1
 
-    with pytest.raises(RuntimeError, match='picture 2'):
-        SeededSamples(dataset(Count(1)), seed=0)[0, 2]
+    error = SeededSamples(dataset(Count(1)), seed=0)[0, 2]
+    assert isinstance(error, DataError) and 'picture 2' in str(error)
     assert Count.calls == REPLACEMENTS + 1
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_error_of_a_worker_arrives_as_itself_in_one_line(dataset, workers):
+    class Fail:
+        def __call__(self, sample):
+            raise DataError('picture.jpg: damaged')
+
+    with pytest.raises(DataError, match=r'^picture\.jpg: damaged$'):
+        next(iter(train_loader(dataset(Fail()), 2, workers, seed=3)))
 
 
 def item(height=24, width=32, boxes=2, dtype=np.uint8, value=200):

@@ -365,6 +365,10 @@ def test_pad_adds_zeros_at_the_right_and_below(make_sample, arguments, shape):
 @pytest.mark.parametrize('make', [
     lambda: Expand(ratio_range=(0.5, 4)), lambda: Expand(ratio_range=(4, 1)), lambda: MinIoURandomCrop(min_crop_size=0),
     lambda: MinIoURandomCrop(min_crop_size=1.5), lambda: Resize((300, 0)), lambda: Resize((300,)),
+    lambda: Resize(()), lambda: Resize([]), lambda: Resize(300), lambda: Resize('300'), lambda: Resize([(300, 300), 5]),
+    lambda: Resize([(300, '300')]), lambda: MultiScaleFlipAug([], ()), lambda: MultiScaleFlipAug([], 300),
+    lambda: RandomFlip(0.5, []), lambda: RandomFlip(None, ()), lambda: RandomFlip(0.5, None),
+    lambda: RandomFlip([-0.5, 0.7], ['horizontal', 'vertical']),
     lambda: Resize((300, 300), multiscale_mode='all'), lambda: Resize((300, 300), backend='pillow'),
     lambda: RandomFlip(0.5, 'sideways'), lambda: RandomFlip(1.5), lambda: RandomFlip([0.5, 0.5]),
     lambda: RandomFlip([0.6, 0.6], ['horizontal', 'vertical']), Pad, lambda: Pad((3, 3), 32), lambda: Pad((3, 3), pad_val=114),

@@ -1,0 +1,46 @@
+"""tools/train.py and tools/test.py in two processes under torchrun, on the CPU."""
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def torchrun(*words):
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', *map(str, words),
+               '--launcher', 'pytorch', '--device', 'cpu']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope='module')
+def work(tiny, tmp_path_factory):
+    """The work directory of a run of two processes."""
+    folder = tmp_path_factory.mktemp('two')
+    torchrun('tools/train.py', tiny, '--work-dir', folder, '--seed', '2', '--cfg-options', 'runner.max_epochs=2',
+             'data.samples_per_gpu=2')
+    return folder
+
+
+def test_two_processes_leave_one_log_and_one_set_of_checkpoints(work):
+    assert len(list(work.glob('*.log.json'))) == 1
+    assert sorted(path.name for path in work.glob('*.pth')) == ['epoch_1.pth', 'epoch_2.pth', 'latest.pth']
+
+
+def test_two_processes_and_one_find_what_the_training_run_found(work, tiny, tools, capsys):
+    logged = [json.loads(line) for line in next(work.glob('*.log.json')).read_text().splitlines()]
+    expected = {key: value for key, value in logged[-1].items() if key.startswith('bbox_')}
+    printed = re.findall(r"\{'bbox_mAP'.*\}", torchrun('tools/test.py', tiny, work / 'latest.pth', '--eval', 'bbox'))
+    assert len(printed) == 1 and ast.literal_eval(printed[0]) == expected
+    tools.test(str(tiny), str(work / 'latest.pth'), '--eval', 'bbox', '--device', 'cpu')
+    assert ast.literal_eval(re.findall(r"\{'bbox_mAP'.*\}", capsys.readouterr().out)[0]) == expected

@@ -1,0 +1,48 @@
+"""Going on with a run: the seed, the place, and what may not have changed."""
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from mmcv_need.checkpoint import read_checkpoint
+from mmcv_need.errors import CheckpointError, ConfigError
+
+
+def options(tiny, folder, *more):
+    return [str(tiny), '--work-dir', str(folder), '--device', 'cpu', '--no-validate', *more]
+
+
+def weights(path):
+    return read_checkpoint(str(path))['state_dict']
+
+
+def test_a_run_whose_seed_was_drawn_goes_on_with_it(tools, tiny, tmp_path):
+    tools.train(*options(tiny, tmp_path / 'broken', '--cfg-options', 'runner.max_epochs=1'))
+    tools.train(*options(tiny, tmp_path / 'broken', '--auto-resume'))
+    seeds = [json.loads(path.read_text().splitlines()[0])['seed'] for path in sorted((tmp_path / 'broken').glob('*.log.json'))]
+    assert len(set(seeds)) == 1
+    tools.train(*options(tiny, tmp_path / 'whole', '--seed', str(seeds[0])))
+    broken, whole = (weights(tmp_path / name / 'epoch_3.pth') for name in ('broken', 'whole'))
+    assert all(torch.equal(broken[key], whole[key]) for key in whole)
+
+
+def test_going_on_with_another_seed_is_refused(tools, tiny, tmp_path):
+    tools.train(*options(tiny, tmp_path, '--seed', '5', '--cfg-options', 'runner.max_epochs=1'))
+    with pytest.raises(ConfigError, match='was trained with seed 5; to go on with seed 6'):
+        tools.train(*options(tiny, tmp_path, '--auto-resume', '--seed', '6'))
+
+
+def test_a_place_within_an_epoch_of_other_batches_is_refused(tools, tiny, tmp_path):
+    by_iter = ['checkpoint_config.interval=3', 'checkpoint_config.by_epoch=False']
+    tools.train(*options(tiny, tmp_path, '--seed', '5', '--max_steps', '4', '--cfg-options', *by_iter))
+    with pytest.raises(CheckpointError, match='written after 3 of 7 iterations of an epoch, which now has'):
+        tools.train(*options(tiny, tmp_path, '--auto-resume', '--cfg-options', 'data.samples_per_gpu=2', *by_iter))
+
+
+def test_the_dumped_config_starts_a_new_run_and_keeps_the_users_spelling(tools, tiny, tmp_path):
+    tools.train(*options(tiny, tmp_path, '--seed', '5', '--cfg-options', 'runner.max_epochs=1'))
+    tools.train(*options(tiny, tmp_path, '--auto-resume', '--cfg-options', 'runner.max_epochs=1'))
+    dumped = (tmp_path / tiny.name).read_text()
+    assert 'epoch_1.pth' not in dumped and "policy='step'" in dumped and 'LrUpdaterHook' not in dumped
