@@ -7,9 +7,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/python_env.sh
 python_env requirements-test.txt
 
+# Several tests start processes of their own. Threads that wait by sleeping, not by spinning, leave them the cores.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 selection=(-m 'not slow')
 if [[ "${1:-}" == --all ]]; then
-    selection=(-m '')
+    # Several tests start processes of their own. Threads that wait by sleeping, not by spinning, leave them the cores.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
+selection=(-m '')
     shift
 fi
 exec "$PYTHON" -m pytest -q "${selection[@]}" "$@"

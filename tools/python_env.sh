@@ -4,8 +4,7 @@
 #     source tools/python_env.sh
 #     python_env requirements.txt      # or requirements-test.txt
 #
-# exports PYTHON, an interpreter that has everything in that file, and bounds the threads (OMP_NUM_THREADS, OMP_WAIT_POLICY,
-# where they are not set). It takes
+# exports PYTHON, an interpreter that has everything in that file, and OMP_NUM_THREADS if it is not set. It takes
 #   1. the active environment (VIRTUAL_ENV, else CONDA_PREFIX);
 #   2. .venv in the repository, if its Python runs;
 #   3. a new .venv over the system's python3, if that imports torch (an Ascend server): torch stays as it is;
@@ -23,8 +22,6 @@ python_env() {
         cores="$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)"
         export OMP_NUM_THREADS="$((cores < 8 ? cores : 8))"
     fi
-    # Threads that wait by sleeping leave their core to the loader's workers, and to whatever else runs here.
-    export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 }
 
 env_say() { echo "python_env: $*" >&2; }
