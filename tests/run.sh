@@ -11,9 +11,7 @@ python_env requirements-test.txt
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 selection=(-m 'not slow')
 if [[ "${1:-}" == --all ]]; then
-    # Several tests start processes of their own. Threads that wait by sleeping, not by spinning, leave them the cores.
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
-selection=(-m '')
+    selection=(-m '')
     shift
 fi
 exec "$PYTHON" -m pytest -q "${selection[@]}" "$@"
