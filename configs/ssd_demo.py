@@ -55,7 +55,7 @@ data = dict(
 
 optimizer = dict(type='AdamW', lr=2e-3, weight_decay=1e-2)
 optimizer_config = dict(grad_clip=dict(max_norm=10))
-lr_config = dict(policy='step', warmup='linear', warmup_iters=50, warmup_ratio=0.01, step=[10, 11])
-runner = dict(type='EpochBasedRunner', max_epochs=12)
-evaluation = dict(interval=6, metric='bbox')
+lr_config = dict(policy='step', warmup='linear', warmup_iters=50, warmup_ratio=0.01, step=[11, 13])
+runner = dict(type='EpochBasedRunner', max_epochs=14)
+evaluation = dict(interval=7, metric='bbox')
 log_config = dict(interval=10)
