@@ -17,6 +17,12 @@ def place(module: nn.Module, device: torch.device) -> nn.Module:
     return module.to(device, memory_format=devices.memory_format(device))
 
 
+def to_device(batch: Dict[str, Any], device: torch.device, prepare: Optional[Prepare]) -> Dict[str, Any]:
+    """The batch where the model lives, finished there."""
+    batch = scatter(batch, device)
+    return prepare(batch) if prepare else batch
+
+
 class MMDataParallel(nn.Module):
     """Moves each batch to the model's device, finishes it there, and calls the model.
 
@@ -33,8 +39,7 @@ class MMDataParallel(nn.Module):
         self.prepare = prepare
 
     def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
-        batch = scatter(batch, self.device)
-        return self.prepare(batch) if self.prepare else batch
+        return to_device(batch, self.device, self.prepare)
 
     def forward(self, **batch: Any) -> Any:
         return self.module(**self.on_device(batch))

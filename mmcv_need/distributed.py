@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mmcv_need._functions import scatter
-from mmcv_need.data_parallel import Prepare, place
+from mmcv_need.data_parallel import Prepare, place, to_device
 
 # Buffers are not sent round in every step; torch 2.13 renamed the argument.
 _RENAMED = 'forward_sync_buffers' in inspect.signature(DistributedDataParallel.__init__).parameters
@@ -34,8 +33,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
         self.prepare = prepare
 
     def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
-        batch = scatter(batch, self.on)
-        return self.prepare(batch) if self.prepare else batch
+        return to_device(batch, self.on, self.prepare)
 
     def train_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         """Losses of this process's batch; backward averages gradients over the processes."""

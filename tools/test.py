@@ -13,24 +13,23 @@ from typing import Any, Mapping, Sequence
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
 from mmcv_need.arguments import is_a, plain_type
-from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
-from mmcv_need.config import Config, DictAction
+from mmcv_need.config import DictAction
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.dist_utils import get_dist_info
 from mmcv_need.errors import ConfigError, UserError, did_you_mean
 from mmcv_need.logger import get_logger
-from mmcv_need.registry import build, check
+from mmcv_need.registry import build
 from mmdet.apis import test_detector
 from mmdet.apis.checks import require
 from mmdet.apis.command_line import add_card_options, add_common_options, read_config, run, start_device
 from mmdet.apis.data_root import check_data_files
+from mmdet.apis.inference import load_detector
 from mmdet.apis.results import painted_paths, prepare_file, prepare_folder, save_painted, show_painted, write_results
 from mmdet.apis.settings import DataSettings
 from mmdet.apis.test import finish_batch
 from mmdet.apis.train import build_dataset, check_classes
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets import eval_loader
-from mmdet.models import DETECTORS
 
 IDLE = {'fuse_conv_bn': 'networks are evaluated as they are', 'gpu_collect': 'detections are gathered over the process group',
         'tmpdir': 'detections are gathered over the process group, not through files'}
@@ -71,16 +70,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if args.out and not args.out.endswith(('.json', '.pkl', '.pickle')):
         parser.error(f'--out {args.out}: expected a name that ends in .json, .pkl or .pickle')
     return args
-
-
-def load_detector(cfg: Config, checkpoint: str) -> Any:
-    """The detector of a config with a checkpoint's weights, all of which must fit."""
-    check(cfg, DETECTORS, key='model')
-    cfg.model.backbone['init_cfg'] = None  # the checkpoint has all weights
-    state = state_dict_of(read_checkpoint(checkpoint))
-    model = build(cfg, DETECTORS, key='model')
-    load_weights(model, state, checkpoint, strict=True)
-    return model
 
 
 def check_eval_options(options: Mapping[str, Any], dataset: Any) -> None:
@@ -146,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     check_data_files(cfg, 'test')
     prepare_outputs(args)
     device = start_device(args, cfg)
-    model = load_detector(cfg, args.checkpoint)
+    model, _ = load_detector(cfg, args.checkpoint)
     dataset = build_dataset(cfg, 'test', test_mode=True)
     check_classes(model, dataset, cfg)
     dataset.check_metrics(args.eval or [], where='--eval')

@@ -8,13 +8,14 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
+from torch import nn
 
 from mmcv_need import device as devices
 from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
-from mmcv_need.registry import build
+from mmcv_need.registry import build, check
 from mmdet.apis.checks import require
 from mmdet.apis.dialects import canonical
 from mmdet.apis.test import finish_batch
@@ -58,17 +59,26 @@ def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None
     cfg.merge_from_dict(cfg_options or {})
     cfg = canonical(cfg)
     require(cfg, 'model.backbone', 'data.test')
-    cfg.model.backbone['init_cfg'] = None  # the checkpoint has all weights
     target = devices.select(device)
-    network = build(cfg, DETECTORS, key='model')
-    meta: Mapping[str, Any] = {}
-    if checkpoint is not None:
-        source = os.fspath(checkpoint)
-        content = read_checkpoint(source)
-        load_weights(network, state_dict_of(content), source, strict=True)
-        meta = content.get('meta') or {}
+    network, meta = load_detector(cfg, None if checkpoint is None else os.fspath(checkpoint))
     classes = class_names(meta.get('CLASSES'), network.bbox_head.num_classes, checkpoint)
     return Detector(MMDataParallel(network, target, finish_batch), cfg, classes)
+
+
+def load_detector(cfg: Config, checkpoint: Optional[str]) -> Tuple[nn.Module, Mapping[str, Any]]:
+    """The network of a config with a checkpoint's weights, all of which must fit; and what the checkpoint says of itself.
+
+    Args:
+        cfg: in canonical form; its backbone's `init_cfg` is set to None, since the checkpoint has all weights.
+        checkpoint: None leaves the network untrained.
+    """
+    check(cfg, DETECTORS, key='model')
+    cfg.model.backbone['init_cfg'] = None
+    content = {} if checkpoint is None else read_checkpoint(checkpoint)
+    network = build(cfg, DETECTORS, key='model')
+    if checkpoint is not None:
+        load_weights(network, state_dict_of(content), checkpoint, strict=True)
+    return network, content.get('meta') or {}
 
 
 def class_names(given: Union[Sequence[str], str, None], num_classes: int, checkpoint: Optional[Path]) -> Tuple[str, ...]:
