@@ -120,6 +120,15 @@ class Mismatch(NamedTuple):
         return '; '.join(rows)
 
 
+def current_keys(model: nn.Module, state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+    """A state dict under the names that a model has today, in the file's order.
+
+    A model that knows older names of its weights has a function `current_key(key) -> key`.
+    """
+    own, rename = model.state_dict(), getattr(model, 'current_key', lambda key: key)
+    return {key if key in own else rename(key): value for key, value in state.items()}
+
+
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, strict: bool = False) -> Mismatch:
     """Copy the weights that fit into a model.
 
@@ -132,7 +141,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, str
     Raises:
         CheckpointError: nothing fits; or, if strict, anything does not.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), current_keys(model, state)
     misshaped = [f'{key} {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the model'
                  for key, value in state.items() if key in own and own[key].shape != value.shape]
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from mmcv_need import device as devices
-from mmcv_need.checkpoint import load_weights, read_checkpoint, save_checkpoint, state_dict_of
+from mmcv_need.checkpoint import current_keys, load_weights, read_checkpoint, save_checkpoint, state_dict_of
 from mmcv_need.dist_utils import get_dist_info
 from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.optimizer_state import in_order
 from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import Registry
 
@@ -171,9 +172,12 @@ class EpochBasedRunner:
         if 'optimizer' not in checkpoint or not {'epoch', 'iter'} <= set(meta):
             raise CheckpointError(f'{path}: holds no training state to resume from; use --cfg-options load_from={path} '
                                   f'to start a new run from its weights')
-        load_weights(self.model.module, state_dict_of(checkpoint), path, strict=True)
+        module, weights = self.model.module, state_dict_of(checkpoint)
+        load_weights(module, weights, path, strict=True)
+        learning = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
         try:
-            self.optimizer.optimizer.load_state_dict(checkpoint['optimizer'])
+            state = in_order(checkpoint['optimizer'], current_keys(module, weights), learning)
+            self.optimizer.optimizer.load_state_dict(state)
         except (ValueError, KeyError) as error:
             raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
         self.epoch, self.iter, self.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)

@@ -264,6 +264,21 @@ def test_the_optimizers_state_is_restored(tmp_path, unbroken):
         assert torch.equal(restored['state'][i]['momentum_buffer'], entry['momentum_buffer'])
 
 
+def test_a_checkpoint_whose_parameters_had_other_names_in_another_order_goes_on_to_the_same_end(tmp_path, unbroken):
+    folder, end, batches = unbroken
+    content = torch.load(folder / 'epoch_1.pth', weights_only=True)
+    names = [name for name, _ in Net().named_parameters()]
+    weights, states = content['state_dict'], content['optimizer']['state']
+    content['state_dict'] = {f'old.{name}': weights[name] for name in reversed(list(weights))}
+    content['optimizer']['state'] = {len(names) - 1 - i: entry for i, entry in states.items()}
+    torch.save(content, tmp_path / 'old.pth')
+    runner, loader = full_runner(tmp_path, seed=99), Loader()
+    runner.model.module.current_key = lambda key: key.replace('old.', '')
+    runner.resume(str(tmp_path / 'old.pth'))
+    runner.run([loader])
+    assert loader.given == batches[ITERS:] and state(runner) == end
+
+
 # What cannot be resumed
 
 
