@@ -1,6 +1,6 @@
 """Checkpoints: written whole or not at all, found again, and loaded as data (never as code).
 
-A file holds plain data and tensors: dict(meta, state_dict, optimizer, rng). Its names are MMCV's: `epoch_N.pth` or
+A file holds plain data and tensors: dict(meta, state_dict, optimizer, rng, loss_scaler). Its names are MMCV's: `epoch_N.pth` or
 `iter_N.pth` in the work directory, with a relative symlink `latest.pth` and a text file `last_checkpoint` beside them.
 """
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The wrapper of a model on one device."""
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from contextlib import nullcontext
+from typing import Any, Callable, ContextManager, Dict, Optional
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from mmcv_need import device as devices
 from mmcv_need._functions import scatter
 
 Prepare = Callable[[Dict[str, Any]], Dict[str, Any]]
+Autocast = Callable[[], ContextManager[Any]]
 
 
 def place(module: nn.Module, device: torch.device) -> nn.Module:
@@ -30,13 +32,16 @@ class MMDataParallel(nn.Module):
         module: the model; moved to `device`.
         device: one device. Several cards are several processes: see distributed.py.
         prepare: applied to the batch on the device, before the model (colour distortion, normalisation).
+        autocast: makes the context of the model in training, such as that of half precision (precision.py).
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None):
+    def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None,
+                 autocast: Autocast = nullcontext):
         super().__init__()
         self.module = place(module, device)
         self.device = device
         self.prepare = prepare
+        self.autocast = autocast
 
     def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         return to_device(batch, self.device, self.prepare)
@@ -47,6 +52,8 @@ class MMDataParallel(nn.Module):
     def train_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         """Losses of one batch: dict(loss, log_vars, num_samples) of the model."""
         batch = self.on_device(batch)
-        return self.module.summarize_losses(self.module(return_loss=True, **batch), num_samples=len(batch['img']))
+        with self.autocast():
+            losses = self.module(return_loss=True, **batch)
+        return self.module.summarize_losses(losses, num_samples=len(batch['img']))
 
     val_step = train_step

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
@@ -18,15 +18,16 @@ from mmcv_need.errors import DeviceError
 
 
 class Kind(NamedTuple):
-    """A row of the device table: its torch name, and the process-group backend of its collectives."""
+    """A row of the device table: its torch name, and the process-group backends of its collectives, the best first."""
     name: str
-    backend: str
+    backends: Tuple[str, ...]
 
 
 ENVIRONMENT = ('ASCEND_RT_VISIBLE_DEVICES', 'TASK_QUEUE_ENABLE', 'CUDA_VISIBLE_DEVICES')  # settings worth a line in a log
 TORCH_VERSION = tuple(int(part) for part in re.findall(r'\d+', torch.__version__)[:2])
 
-KINDS: Dict[str, Kind] = {kind.name: kind for kind in (Kind('npu', 'hccl'), Kind('cuda', 'nccl'), Kind('cpu', 'gloo'))}
+KINDS: Dict[str, Kind] = {kind.name: kind for kind in (
+    Kind('npu', ('hccl',)), Kind('cuda', ('nccl', 'gloo')), Kind('cpu', ('gloo',)))}
 
 
 def _module(name: str) -> Any:
@@ -113,9 +114,10 @@ def count(name: str) -> int:
     return 1 if name == 'cpu' else _module(name).device_count()
 
 
-def backend(device: torch.device) -> str:
-    """The process-group backend of this device's collectives."""
-    return KINDS[device.type].backend
+def backend(device: torch.device, wanted: Optional[str] = None) -> str:
+    """The process-group backend of this device's collectives: the wanted one where it can serve the device, else its best."""
+    able = KINDS[device.type].backends
+    return wanted if wanted in able else able[0]
 
 
 def seed_all(seed: int) -> None:
@@ -163,6 +165,32 @@ def memory_in_text_log(device: torch.device) -> bool:
 def memory_format(device: torch.device) -> torch.memory_format:
     """The layout that convolutions of this device run fastest in. An NPU lays tensors out in formats of its own."""
     return torch.contiguous_format if device.type == 'npu' else torch.channels_last
+
+
+def autocast(device: torch.device) -> ContextManager[Any]:
+    """Within this, operations compute in float16 where torch holds it safe.
+
+    Raises:
+        DeviceError: this torch has no float16 on the CPU, and would go on in float32.
+    """
+    if device.type == 'npu':
+        return torch.npu.amp.autocast()
+    if device.type == 'cpu' and TORCH_VERSION < (2, 3):
+        raise DeviceError(f'torch {torch.__version__} cannot compute in float16 on the CPU; it takes 2.3. Leave out fp16')
+    return torch.autocast(device.type, dtype=torch.float16) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast()
+
+
+def grad_scaler(device: torch.device, **settings: float) -> Any:
+    """torch's GradScaler of a device.
+
+    Raises:
+        DeviceError: this torch has none for the CPU.
+    """
+    if device.type != 'npu' and hasattr(torch, 'amp') and hasattr(torch.amp, 'GradScaler'):
+        return torch.amp.GradScaler(device.type, **settings)
+    if device.type == 'cpu':
+        raise DeviceError(f'torch {torch.__version__} cannot scale losses on the CPU; it takes 2.3. Leave out fp16')
+    return _module(device.type).amp.GradScaler(**settings)
 
 
 def describe(device: torch.device) -> str:

@@ -161,6 +161,8 @@ class EpochBasedRunner:
         if save_optimizer:
             checkpoint['optimizer'] = self.optimizer.optimizer.state_dict()
             checkpoint['rng'] = devices.rng_state(self.device)
+            if self.optimizer.half:
+                checkpoint['loss_scaler'] = self.optimizer.half.scaler.state_dict()
         path = os.path.join(self.work_dir, filename)
         save_checkpoint(checkpoint, path)
         return path
@@ -180,6 +182,8 @@ class EpochBasedRunner:
             self.optimizer.optimizer.load_state_dict(state)
         except (ValueError, KeyError) as error:
             raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
+        if self.optimizer.half and 'loss_scaler' in checkpoint:
+            self.optimizer.half.scaler.load_state_dict(checkpoint['loss_scaler'])
         self.epoch, self.iter, self.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)
         self._resumed_epoch_len = meta.get('epoch_len')
         if 'rng' in checkpoint:

@@ -9,25 +9,27 @@ from mmcv_need.config import Config
 from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
 from mmcv_need.hooks import HOOKS, CheckpointHook
+from mmcv_need.precision import HalfPrecision
 from mmcv_need.registry import check
 from mmdet.apis.dialects import lookup, with_lr_hook
-from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings
+from mmdet.apis.settings import DataSettings, DistSettings, EvaluationSettings, LogSettings, OptimizerSettings
 from mmdet.datasets import DATASETS
 from mmdet.models import DETECTORS
 
 # Top-level keys that training or testing reads.
 KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
         'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
-        'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs')
+        'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs', 'fp16',
+        'dist_params')
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
-            'log_config', 'train_cfg', 'test_cfg')  # dicts, if not None
+            'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params')  # dicts, if not None
 LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
-UNSUPPORTED = ('fp16', 'momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
-# What MMDetection's own config files and dumps define and nothing here needs to read: backend and workers follow the device.
+UNSUPPORTED = ('momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
+# What MMDetection's own config files and dumps define and nothing here needs to read: threads and workers follow the machine.
 VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
-             'dist_params', 'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
+             'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
 
 
 def check_sections(cfg: Config, *datasets: str) -> None:
@@ -49,10 +51,13 @@ def check_sections(cfg: Config, *datasets: str) -> None:
         check(cfg, DATASETS, key=f'data.{section}')
     check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
     sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings,
-                'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings}
+                'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings,
+                'dist_params': DistSettings}
     for section, kind in sections.items():
         if cfg.get(section) is not None:
             check(cfg, kind, key=section)
+    if cfg.get('fp16') is not None:
+        check(cfg, HalfPrecision, key='fp16', given=('device',))
     if cfg.get('lr_config') is not None:
         check(with_lr_hook(cfg), HOOKS, key='lr_config')
     for i, _ in enumerate(cfg.get('custom_hooks') or []):

@@ -10,11 +10,13 @@ from typing import Any, Callable, Optional, Sequence
 
 from mmcv_need import device as devices
 from mmcv_need.config import Config, DictAction
-from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, init_dist, local_rank
+from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, get_dist_info, init_dist, local_rank
 from mmcv_need.errors import ConfigError, UserError
+from mmcv_need.registry import build
 from mmdet.apis.checks import check_top_level
 from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical
+from mmdet.apis.settings import DistSettings
 
 
 def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
@@ -71,9 +73,21 @@ def start_device(args: argparse.Namespace, cfg: Config) -> Any:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     device = devices.select(card_device(args), index=local_rank(args.launcher))
     if args.launcher != 'none':
-        init_dist(args.launcher, devices.backend(device))
+        start_processes(args.launcher, device, cfg)
     devices.set_deterministic(bool(cfg.get('cudnn_benchmark')), bool(cfg.get('deterministic')))
     return device
+
+
+def start_processes(launcher: str, device: Any, cfg: Config) -> None:
+    """Join the process group, with the backend of `dist_params` if the device can use it; rank 0 says if it cannot."""
+    wanted = build(cfg, DistSettings, key='dist_params') if cfg.get('dist_params') else DistSettings()
+    backend = devices.backend(device, wanted.backend)
+    if wanted.port is not None:
+        os.environ.setdefault('MASTER_PORT', str(wanted.port))
+    init_dist(launcher, backend)
+    if wanted.backend not in (None, backend) and get_dist_info()[0] == 0:
+        warnings.warn(f"{cfg.where('dist_params.backend')}: dist_params.backend='{wanted.backend}' is not for {device.type}; "
+                      f"the processes use '{backend}'", UserWarning, stacklevel=2)
 
 
 def choose_seed(given: Optional[int], device: Any) -> int:

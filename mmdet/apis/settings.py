@@ -39,13 +39,23 @@ class DataSettings:
 
 
 class EvaluationSettings:
-    """`evaluation`: when to evaluate while training, and what for."""
+    """`evaluation`: when to evaluate while training, and what for.
 
-    def __init__(self, interval: int = 1, start: Optional[int] = None, metric: Any = 'bbox', classwise: bool = False):
+    Args:
+        interval, start: epochs between evaluations, and the first to evaluate after.
+        metric: name or names; None takes the dataset's own.
+        classwise, proposal_nums, iou_thrs, metric_items, iou_thr: arguments of the dataset's `evaluate`, where it has them.
+    """
+
+    def __init__(self, interval: int = 1, start: Optional[int] = None, metric: Any = None, classwise: Optional[bool] = None,
+                 proposal_nums: Optional[Sequence[int]] = None, iou_thrs: Any = None,
+                 metric_items: Optional[Sequence[str]] = None, iou_thr: Any = None):
         if interval < 1:
             raise ConfigError(f'interval must be at least 1, not {interval}')
         self.when = {'interval': interval, 'start': start}
-        self.metrics = {'metric': metric, 'classwise': classwise}
+        options = {'metric': metric, 'classwise': classwise, 'proposal_nums': proposal_nums, 'iou_thrs': iou_thrs,
+                   'metric_items': metric_items, 'iou_thr': iou_thr}
+        self.options = {name: value for name, value in options.items() if value is not None}
 
 
 class GradClip:
@@ -61,6 +71,13 @@ class OptimizerSettings:
 
     def __init__(self, grad_clip: Optional[GradClip] = None):
         self.grad_clip = None if grad_clip is None else vars(grad_clip)
+
+
+class DistSettings:
+    """`dist_params`: the backend of the process group, where the device can use it; the port where rank 0 listens."""
+
+    def __init__(self, backend: Optional[str] = None, port: Optional[int] = None):
+        self.backend, self.port = backend, port
 
 
 class LogSettings:

@@ -1,6 +1,7 @@
 """Wire a training run together: wrapper, optimizer, loaders, runner, hooks."""
 from __future__ import annotations
 
+from contextlib import nullcontext
 from logging import Logger
 from typing import Any, Dict, Optional
 
@@ -17,6 +18,7 @@ from mmcv_need.epoch_based_runner import RUNNERS, EpochBasedRunner
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook, IterTimerHook
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.precision import HalfPrecision
 from mmcv_need.priority import Priority
 from mmcv_need.registry import build
 from mmdet.apis.checks import evaluates, workflow_of
@@ -52,11 +54,14 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     loader = train_loader(dataset, *data.for_section('train'), cfg.seed, rank, world_size,
                           pin_memory=device.type != 'cpu')
     grad_clip = build(cfg, OptimizerSettings, key='optimizer_config').grad_clip if cfg.get('optimizer_config') else None
+    half = build(cfg, HalfPrecision, key='fp16', device=device) if cfg.get('fp16') is not None else None
+    autocast = half.autocast if half else nullcontext
+    logger.info('Precision: %s', 'float16 where it is safe, weights and losses in float32 (O1)' if half else 'float32 (O0)')
     if world_size > 1:
-        wrapper = MMDistributedDataParallel(model, device, finish_batch, cfg.get('find_unused_parameters', False))
+        wrapper = MMDistributedDataParallel(model, device, finish_batch, cfg.get('find_unused_parameters', False), autocast)
     else:
-        wrapper = MMDataParallel(model, device, finish_batch)
-    optimizer = OptimizerStep(build_optimizer(model, cfg), grad_clip)
+        wrapper = MMDataParallel(model, device, finish_batch, autocast)
+    optimizer = OptimizerStep(build_optimizer(model, cfg), grad_clip, half)
     runner = build(cfg, RUNNERS, key='runner', model=wrapper, optimizer=optimizer, device=device, work_dir=cfg.work_dir,
                    logger=logger, meta=meta, max_steps=max_steps)
     runner.timestamp = timestamp or runner.timestamp
@@ -93,12 +98,12 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Opt
     if not hasattr(dataset, 'evaluate'):
         raise ConfigError(f"{cfg.where('data.val')}: data.val: a {type(dataset).__name__} has no metrics; "
                           f'name the dataset itself')
-    dataset.check_metrics(settings.metrics['metric'], where=cfg.where('evaluation.metric'))
+    dataset.check_metrics(settings.options.get('metric', []), where=cfg.where('evaluation.metric'))
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
         results = test_detector(runner.model, loader)
-        return dataset.evaluate(results, logger=runner.logger, **settings.metrics) if runner.rank == 0 else {}
+        return dataset.evaluate(results, logger=runner.logger, **settings.options) if runner.rank == 0 else {}
 
     return EvalHook(evaluate, **settings.when)
 

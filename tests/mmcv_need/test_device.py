@@ -166,6 +166,12 @@ def test_a_driver_without_a_visible_gpu_is_an_error_and_not_passed_over(machine,
 @pytest.mark.parametrize('kind, backend', [('npu', 'hccl'), ('cuda', 'nccl'), ('cpu', 'gloo')])
 def test_each_kind_has_its_collectives(kind, backend):
     assert devices.backend(SimpleNamespace(type=kind)) == backend
+    assert devices.backend(SimpleNamespace(type=kind), wanted=backend) == backend
+
+
+@pytest.mark.parametrize('kind, wanted, backend', [('cuda', 'gloo', 'gloo'), ('npu', 'nccl', 'hccl'), ('cpu', 'nccl', 'gloo')])
+def test_another_backend_is_taken_where_it_can_serve_the_device(kind, wanted, backend):
+    assert devices.backend(SimpleNamespace(type=kind), wanted) == backend
 
 
 def test_an_accelerator_counts_its_memory_and_the_cpu_does_not(machine, monkeypatch):

@@ -12,6 +12,7 @@ from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.hooks import CheckpointHook, DistSamplerSeedHook, Hook, StepLrUpdaterHook
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.precision import HalfPrecision
 
 CPU = torch.device('cpu')
 ITERS, EPOCHS = 5, 4
@@ -277,6 +278,19 @@ def test_a_checkpoint_whose_parameters_had_other_names_in_another_order_goes_on_
     runner.resume(str(tmp_path / 'old.pth'))
     runner.run([loader])
     assert loader.given == batches[ITERS:] and state(runner) == end
+
+
+def test_a_run_in_half_precision_resumes_with_the_loss_scale_that_it_had(tmp_path):
+    scaling = {'init_scale': 8.0, 'growth_interval': 2}
+    first, second, unscaled = make_runner(tmp_path, max_steps=5), make_runner(tmp_path), make_runner(tmp_path)
+    first.optimizer.half, second.optimizer.half = HalfPrecision(CPU, scaling), HalfPrecision(CPU, scaling)
+    first.run([Loader()])
+    path = first.save_checkpoint('end.pth', 1, 5, 0)
+    second.resume(path)
+    assert second.optimizer.half.scaler.state_dict() == first.optimizer.half.scaler.state_dict()
+    assert second.optimizer.half.scaler.get_scale() == 32.0
+    unscaled.resume(path)  # a float32 run goes on from it too
+    assert unscaled.iter == 5
 
 
 # What cannot be resumed

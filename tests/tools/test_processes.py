@@ -20,7 +20,7 @@ def torchrun(*words):
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return done
 
 
 @pytest.fixture(scope='module')
@@ -40,7 +40,10 @@ def test_two_processes_leave_one_log_and_one_set_of_checkpoints(work):
 def test_two_processes_and_one_find_what_the_training_run_found(work, tiny, tools, capsys):
     logged = [json.loads(line) for line in next(work.glob('*.log.json')).read_text().splitlines()]
     expected = {key: value for key, value in logged[-1].items() if key.startswith('bbox_')}
-    printed = re.findall(r"\{'bbox_mAP'.*\}", torchrun('tools/test.py', tiny, work / 'latest.pth', '--eval', 'bbox'))
+    done = torchrun('tools/test.py', tiny, work / 'latest.pth', '--eval', 'bbox')
+    printed = re.findall(r"\{'bbox_mAP'.*\}", done.stdout)
     assert len(printed) == 1 and ast.literal_eval(printed[0]) == expected
     tools.test(str(tiny), str(work / 'latest.pth'), '--eval', 'bbox', '--device', 'cpu')
     assert ast.literal_eval(re.findall(r"\{'bbox_mAP'.*\}", capsys.readouterr().out)[0]) == expected
+    said = [line for line in done.stderr.splitlines() if 'dist_params' in line]  # by one of the two, once
+    assert len(said) == 1 and said[0].endswith("dist_params.backend='nccl' is not for cpu; the processes use 'gloo'")

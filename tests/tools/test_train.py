@@ -182,6 +182,19 @@ def test_load_from_starts_a_new_run_from_the_weights(trained, training):
     assert 'load_from ' in run.logs[0].read_text() and 'resumed' not in run.logs[0].read_text()
 
 
+def test_half_precision_learns_like_float32_and_resumes_to_the_same_weights(trained, training, same):
+    half = ('--cfg-options', 'fp16.loss_scale=512.', 'runner.max_epochs=2', 'log_config.interval=2')
+    whole = training('--no-validate', *half)
+    assert 'Precision: float16' in whole.logs[0].read_text() and 'Precision: float32' in trained.logs[0].read_text()
+    losses, exact = ([record['loss'] for record in run.of('train')[:6]] for run in (whole, trained))
+    assert losses == pytest.approx(exact, rel=0.1) and losses != exact
+    assert {value.dtype for value in whole.checkpoint()['state_dict'].values()} <= {torch.float32, torch.int64}
+    begun = training('--no-validate', '--max_steps', 7, *half)
+    resumed = training('--no-validate', '--resume-from', begun.folder / 'epoch_1.pth', *half)
+    assert same(training_state(resumed), training_state(whole))
+    assert resumed.checkpoint()['loss_scaler']['scale'] == 512.0
+
+
 def test_a_drawn_seed_is_logged(tools, tiny, tmp_path):
     tools.train(tiny, '--work-dir', tmp_path, '--max_steps', 1, '--no-validate')
     seed = json.loads(next(tmp_path.glob('*.log.json')).read_text().splitlines()[0])['seed']
