@@ -1,0 +1,14 @@
+# SSD300, VGG-16, COCO 2017, half precision
+#
+#   python tools/train.py configs/ssd300_fp16_coco.py
+#
+# Devices      as ssd300_coco.py; float16 as well on the CPU (torch 2.3 or newer)
+# Hours        not measured here
+# Expected     25.5 box mAP on val2017, which MMDetection publishes for float32; not measured here
+# Images/s     not measured here
+# Differences  from ssd300_coco.py: float16 where torch's autocast holds it safe, float32 weights and losses, a loss scale that
+#              follows overflows; the warm-up is twice as long and starts from a tenth of the rate
+_base_ = 'ssd300_coco.py'
+
+fp16 = dict(loss_scale='dynamic')
+lr_config = dict(warmup='linear', warmup_iters=1000, warmup_ratio=0.1)

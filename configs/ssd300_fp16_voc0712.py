@@ -1,0 +1,14 @@
+# SSD300, VGG-16, PASCAL VOC 2007 + 2012, half precision
+#
+#   python tools/train.py configs/ssd300_fp16_voc0712.py
+#
+# Devices      as ssd300_voc0712.py; float16 as well on the CPU (torch 2.3 or newer)
+# Hours        not measured here
+# Expected     76.5 mAP on VOC2007 test, which MMDetection publishes for float32; not measured here
+# Images/s     not measured here
+# Differences  from ssd300_voc0712.py: float16 where torch's autocast holds it safe, float32 weights and losses, a loss scale that
+#              follows overflows; the warm-up is twice as long and starts from a tenth of the rate
+_base_ = 'ssd300_voc0712.py'
+
+fp16 = dict(loss_scale='dynamic')
+lr_config = dict(warmup='linear', warmup_iters=1000, warmup_ratio=0.1)
