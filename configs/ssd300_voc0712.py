@@ -6,8 +6,8 @@
 # Hours        not measured here
 # Expected     76.5 mAP on VOC2007 test: MMDetection's published figure for this schedule; not measured here
 # Images/s     not measured here
-# Differences  from the paper: batch 64 instead of 32, the rate divided by ten after 16 and 20 of 24 epochs of 10 passes; colours
-#              are distorted after resizing, as in MMDetection since 2.19; sizes of the boxes as in MMDetection
+# Differences  from the paper: batch 64 instead of 32, the rate divided by ten after 16 and 20 of 24 epochs of 10 passes;
+#              colours are distorted after resizing, as in MMDetection since 2.19; sizes of the boxes as in MMDetection
 _base_ = ['_base_/models/ssd300.py', '_base_/datasets/voc0712.py', '_base_/schedules/schedule_2x.py',
           '_base_/default_runtime.py']
 
