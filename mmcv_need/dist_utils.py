@@ -47,6 +47,12 @@ def init_dist(launcher: str, backend: str) -> None:
     dist.init_process_group(backend, init_method='env://', rank=rank, world_size=size, timeout=TIMEOUT)
 
 
+def leave_dist() -> None:
+    """Leave the process group, if there is one, when all is done: a process that just ends may be aborted by its threads."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def get_dist_info() -> Tuple[int, int]:
     """(rank, number of processes); (0, 1) without a process group."""
     if dist.is_available() and dist.is_initialized():

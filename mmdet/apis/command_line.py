@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional, Sequence
 
 from mmcv_need import device as devices
 from mmcv_need.config import Config, DictAction
-from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, get_dist_info, init_dist, local_rank
+from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, get_dist_info, init_dist, leave_dist, local_rank
 from mmcv_need.errors import ConfigError, UserError
 from mmcv_need.registry import build
 from mmdet.apis.checks import check_top_level
@@ -102,6 +102,7 @@ def run(main: Callable[[Sequence[str]], Any]) -> None:
     warnings.showwarning = lambda message, *_, **__: print(f'warning: {message}', file=sys.stderr)
     try:
         main(sys.argv[1:])
+        leave_dist()
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)

@@ -110,6 +110,13 @@ def test_a_single_process_needs_no_group(monkeypatch):
     assert dist_utils.mean_over_ranks({'a': 1.5}, CPU) == {'a': 1.5}
     assert dist_utils.broadcast_int(3, CPU) == 3
     dist_utils.barrier()
+    dist_utils.leave_dist()
+
+
+def test_a_process_that_is_done_leaves_its_group(tmp_path):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+    dist_utils.leave_dist()
+    assert not torch.distributed.is_initialized()
 
 
 NAMES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'OMPI_COMM_WORLD_RANK',
