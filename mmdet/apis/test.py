@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence, Union
 
 import numpy as np
 import torch
@@ -37,14 +37,25 @@ def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[D
     broadcast_buffers(module)
     with torch.no_grad():
         for batch in progress(loader, 'evaluating', show_progress and rank == 0):
-            shard += module(return_loss=False, rescale=True, **_for_detection(model.on_device(batch)))
+            shard += detect(model, batch)
     if world_size == 1:
         return shard
     return _merge(gather_rows(_to_rows(shard, rank, world_size), next(module.parameters()).device), len(loader.dataset))
 
 
-def _for_detection(batch: Dict[str, Any]) -> Dict[str, Any]:
-    return {'img': batch['img'], 'img_metas': batch['img_metas']}
+def detect(model: Any, batch: Union[Dict[str, Any], List[Dict[str, Any]]]) -> List[Detections]:
+    """Detections in the pictures of a batch, in pixels of the original pictures.
+
+    Args:
+        model: a wrapper, in evaluation mode.
+        batch: as collated; a list has a batch for each view of the same pictures.
+    """
+    if isinstance(batch, dict):
+        batch = model.on_device(batch)
+        return model.module(img=batch['img'], img_metas=batch['img_metas'], return_loss=False, rescale=True)
+    views = [model.on_device(view) for view in batch]
+    imgs, metas = [view['img'] for view in views], [view['img_metas'] for view in views]
+    return model.module(img=imgs, img_metas=metas, return_loss=False, rescale=True)
 
 
 def _to_rows(shard: Sequence[Detections], rank: int, world_size: int) -> np.ndarray:

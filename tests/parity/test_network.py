@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 import torch
 
+from mmcv_need.builder import build_optimizer
+from mmcv_need.optimizer import OptimizerStep
 from mmdet.models.dense_heads import ssd_head
+
+
+def set_weights(detector, recipe):
+    """Put the recipe's weights into SSD300."""
+    with torch.no_grad():
+        for name, parameter in detector.state_dict().items():
+            parameter.copy_(torch.from_numpy(recipe.fill(name, parameter.shape)))
 
 
 @pytest.fixture(scope='module')
 def detector(build_detector, recipe):
     """SSD300 with the recipe's weights."""
     detector = build_detector('ssd300_coco.py')
-    with torch.no_grad():
-        for name, parameter in detector.state_dict().items():
-            parameter.copy_(torch.from_numpy(recipe.fill(name, parameter.shape)))
+    set_weights(detector, recipe)
     return detector
 
 
@@ -43,6 +50,16 @@ def from_maps(maps, size):
 def test_keys_and_shapes_are_equal(name, build_detector, stored):
     actual = {key: list(value.shape) for key, value in build_detector(f'{name}_coco.py').state_dict().items()}
     assert actual == stored('state_shapes.json')[name]
+
+
+def test_both_had_the_same_weights(detector, stored):
+    expected = stored('state_recipe_stats.json')
+    state = detector.state_dict()
+    assert {name: hashlib.sha1(value.numpy().tobytes()).hexdigest() for name, value in state.items()} == {
+        name: sha1 for name, (sha1, _, _) in expected.items()}
+    for name, value in state.items():
+        sums = value.double().sum().item(), value.double().abs().sum().item()
+        assert sums == pytest.approx(expected[name][1:], rel=1e-12, abs=1e-9), name
 
 
 def test_the_order_of_parameters_is_equal(detector, stored):
@@ -131,3 +148,41 @@ def test_losses_targets_and_gradients_of_the_head_are_equal(name, head, recipe, 
         sums = [level.double().abs().sum().item() for level in maps]
         np.testing.assert_allclose(sums, data[f'grad_{key}_abssum'], rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(maps[2].numpy(), data[f'grad_{key}_2'], rtol=1e-5, atol=1e-8)
+
+
+def test_losses_of_the_head_are_equal_where_pictures_are_padded(head, recipe, stored, pad):
+    """Of two pictures the first is 200 x 260: default boxes that begin beyond it neither match nor are mined."""
+    bbox_head, anchors, train_cfg = head
+    data = stored('headloss_padded.npz')
+    cls_maps, box_maps = recipe.head_outputs(8, 2)
+    scores, deltas = from_maps(cls_maps, 81), from_maps(box_maps, 4)
+    gt_bboxes, gt_labels = pad([recipe.boxes(320, 4, size=200, hi=150), recipe.boxes(321, 5)])
+    valid = anchors.valid_in([(200, 260, 3), (300, 300, 3)])
+    losses = bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, train_cfg, valid=valid)
+    of_all_boxes = bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, train_cfg)
+    for key in ('loss_cls', 'loss_bbox'):
+        np.testing.assert_allclose(losses[key].numpy(), data[key], rtol=1e-6, atol=0)
+    assert abs(of_all_boxes['loss_cls'][0] / data['loss_cls'][0] - 1) > 1e-3
+
+
+def test_five_steps_of_sgd_are_equal(build_detector, recipe, stored, pad):
+    """Losses before each step, and the weights after all. A sum may be off by 1 % of how far its weights have moved."""
+    data, detector = stored('sgd5_recipe.json'), build_detector('ssd300_coco.py').train()
+    set_weights(detector, recipe)
+    optimizer = build_optimizer(detector, {'optimizer': dict(type='SGD', lr=1e-5, momentum=0.9, weight_decay=5e-4)})
+    step, images = OptimizerStep(optimizer), torch.from_numpy(recipe.images(1236, 2, scale=5.0))
+    gt_bboxes, gt_labels = pad([recipe.boxes(200, 3), recipe.boxes(201, 7)])
+    for expected in data['losses']:
+        losses = detector(images, gt_bboxes=gt_bboxes, gt_labels=gt_labels)
+        summary = detector.summarize_losses(losses, 2)
+        assert {name: value.item() for name, value in summary['log_vars'].items()} == pytest.approx(expected, rel=1e-5)
+        step.zero_grad()
+        step.backward(summary['loss'])
+        step.step()
+    for name, parameter in detector.named_parameters():
+        expected, values = data['params'][name], parameter.detach().flatten().double()
+        moved = (values - torch.from_numpy(recipe.fill(name, parameter.shape)).flatten()).norm().item()
+        np.testing.assert_allclose(values[:8], expected['first8'], rtol=0, atol=1e-7 + 1e-6 * moved, err_msg=name)
+        np.testing.assert_allclose(values[-4:], expected['last4'], rtol=0, atol=1e-7 + 1e-6 * moved, err_msg=name)
+        sums = values.sum().item(), values.abs().sum().item()
+        assert sums == pytest.approx((expected['sum'], expected['abssum']), abs=0.01 * moved + 1e-9), name

@@ -3,7 +3,7 @@
 Source: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, sec. 2.2; sizes as in the authors' Caffe scripts,
 with MMDetection's rounding and order.
 
-Sizes:  L levels,  H W of a level's feature map,  K base boxes a cell,  A boxes of all levels (8732 for SSD300).
+Sizes:  N images,  L levels,  H W of a level's feature map,  K base boxes a cell,  A boxes of all levels (8732 for SSD300).
 """
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Anchors(NamedTuple):
         areas: (A,) in square pixels.
         starts, ends: (2, X) distinct horizontal extents, then vertical ones, padded to as many.
         x_index, y_index: (A,) int64, box to extent, in the 2 X extents of both axes in a row.
+        origins: (A, 2) x and y of the top left corner of each box's cell, in pixels of the input.
         num_level: (L,) boxes of each level.
+        reach: largest x and y of an origin, known without asking the device.
     """
     boxes: Tensor
     centres: Tensor
@@ -42,10 +44,14 @@ class Anchors(NamedTuple):
     ends: Tensor
     x_index: Tensor
     y_index: Tensor
+    origins: Tensor
     num_level: Tuple[int, ...]
+    reach: Tuple[float, float]
 
     @classmethod
-    def from_boxes(cls, boxes: Tensor, num_level: Sequence[int]) -> Anchors:
+    def from_boxes(cls, boxes: Tensor, num_level: Sequence[int], origins: Optional[Tensor] = None) -> Anchors:
+        """Boxes without `origins` are valid in every picture."""
+        origins = torch.zeros_like(boxes[:, :2]) if origins is None else origins
         x_extents, x_index = torch.unique(boxes[:, [0, 2]], dim=0, return_inverse=True)
         y_extents, y_index = torch.unique(boxes[:, [1, 3]], dim=0, return_inverse=True)
         length = max(len(x_extents), len(y_extents))
@@ -53,10 +59,26 @@ class Anchors(NamedTuple):
         extents[0, :len(x_extents)], extents[1, :len(y_extents)] = x_extents, y_extents
         centres, sizes = (boxes[:, :2] + boxes[:, 2:]) * 0.5, boxes[:, 2:] - boxes[:, :2]
         starts, ends = extents[..., 0].contiguous(), extents[..., 1].contiguous()
-        return cls(boxes, centres, sizes, sizes.prod(dim=1), starts, ends, x_index, y_index + length, tuple(num_level))
+        x, y = origins.max(dim=0).values.tolist()
+        return cls(boxes, centres, sizes, sizes.prod(dim=1), starts, ends, x_index, y_index + length, origins,
+                   tuple(num_level), (x, y))
 
     def to(self, device: torch.device) -> Anchors:
-        return Anchors(*(part.to(device) for part in self[:-1]), self.num_level)
+        return Anchors(*(part.to(device) for part in self[:-2]), self.num_level, self.reach)
+
+    def valid_in(self, pad_shapes: Sequence[Sequence[float]]) -> Optional[Tensor]:
+        """Which boxes belong to a cell that begins inside its picture, where a batch has pictures of several sizes.
+
+        Args:
+            pad_shapes: height and width of each picture in pixels, without what the batch added; what follows is not read.
+
+        Returns:
+            (N, A) bool; None if all are, as in every batch of SSD: then nothing is computed.
+        """
+        sides = [(float(shape[1]), float(shape[0])) for shape in pad_shapes]
+        if all(self.reach[0] < width and self.reach[1] < height for width, height in sides):
+            return None
+        return (self.origins < torch.tensor(sides, device=self.origins.device)[:, None]).all(dim=-1)
 
 
 @ANCHOR_GENERATORS.register_module()
@@ -114,7 +136,10 @@ class SSDAnchorGenerator:
                 raise ConfigError(f'{len(featmap_sizes)} feature maps for {self.num_levels} levels of default boxes')
             levels = [grid_boxes(base, size, stride) for base, size, stride
                       in zip(self.base_anchors, featmap_sizes, self.strides)]
-            self._made[key] = Anchors.from_boxes(torch.cat(levels), [len(level) for level in levels]).to(device)
+            corners = [grid_boxes(torch.zeros_like(base), size, stride)[:, :2] for base, size, stride
+                       in zip(self.base_anchors, featmap_sizes, self.strides)]
+            num_level = [len(level) for level in levels]
+            self._made[key] = Anchors.from_boxes(torch.cat(levels), num_level, torch.cat(corners)).to(device)
         return self._made[key]
 
 

@@ -29,13 +29,19 @@ class DeltaXYWHBBoxCoder:
     Args:
         target_means, target_stds: of (dx, dy, dw, dh); SSD's stds are (0.1, 0.1, 0.2, 0.2).
         clip_border: whether decoded boxes are clipped to the picture where its shape is given.
+        add_ctr_clamp: whether decoded centres move by at most `ctr_clamp` pixels along each axis; sides may then shrink without
+            limit. An option of YOLOF, not of SSD.
+        ctr_clamp: in pixels.
     """
 
     def __init__(self, target_means: Sequence[float] = (0., 0., 0., 0.), target_stds: Sequence[float] = (1., 1., 1., 1.),
-                 clip_border: bool = True):
+                 clip_border: bool = True, add_ctr_clamp: bool = False, ctr_clamp: float = 32):
         if len(target_means) != 4 or len(target_stds) != 4 or min(target_stds) <= 0:
             raise ConfigError(f'expected four means and four positive stds, not {target_means} and {target_stds}')
+        if ctr_clamp <= 0:
+            raise ConfigError(f'ctr_clamp {ctr_clamp}: expected more than 0 pixels')
         self.clip_border = clip_border
+        self.max_move = ctr_clamp if add_ctr_clamp else None
         self._shifted = any(target_means)
         self._constants = {'cpu': torch.tensor([target_means, target_stds], dtype=torch.float32)}
 
@@ -80,8 +86,12 @@ class DeltaXYWHBBoxCoder:
         means, stds = self._means_stds(deltas.device)
         deltas = deltas * stds + means
         centre, size = centre_size(bboxes)
-        centre = centre + size * deltas[..., :2]
-        half = size * deltas[..., 2:].clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp() * 0.5
+        move, log_ratio = size * deltas[..., :2], deltas[..., 2:]
+        if self.max_move is None:
+            log_ratio = log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+        else:
+            move, log_ratio = move.clamp(-self.max_move, self.max_move), log_ratio.clamp(max=MAX_LOG_RATIO)
+        centre, half = centre + move, size * log_ratio.exp() * 0.5
         decoded = torch.cat([centre - half, centre + half], dim=-1)
         if max_shape is None or not self.clip_border:
             return decoded

@@ -7,7 +7,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors
+from mmdet.core.bbox.builder import IOU_CALCULATORS
 
 EPS = 1e-6  # least union, as in MMDetection: empty boxes have IoU 0, not NaN
 
@@ -24,18 +26,48 @@ def bbox_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor
     Args:
         bboxes1: (..., M, 4).
         bboxes2: (..., N, 4).
-        mode: 'iou' (intersection over union) or 'iof' (over the area of bboxes1).
+        mode: as of `paired_overlaps`.
 
     Returns:
-        (..., M, N) in 0..1.
+        (..., M, N).
     """
-    low = torch.maximum(bboxes1[..., :, None, :2], bboxes2[..., None, :, :2])
-    high = torch.minimum(bboxes1[..., :, None, 2:], bboxes2[..., None, :, 2:])
+    return paired_overlaps(bboxes1[..., :, None, :], bboxes2[..., None, :, :], mode)
+
+
+def paired_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor:
+    """Overlap of each box with its counterpart.
+
+    Args:
+        bboxes1, bboxes2: (..., 4), same or broadcastable shapes.
+        mode: 'iou' (intersection over union), 'iof' (over the area of bboxes1), or 'giou' (IoU less the share of the smallest
+            box around both that neither covers; Rezatofighi et al., CVPR 2019).
+
+    Returns:
+        (...) in 0..1; GIoU in -1..1.
+    """
+    if mode not in ('iou', 'iof', 'giou'):
+        raise ConfigError(f"mode of overlaps: expected 'iou', 'iof' or 'giou', not {mode!r}")
+    low = torch.maximum(bboxes1[..., :2], bboxes2[..., :2])
+    high = torch.minimum(bboxes1[..., 2:], bboxes2[..., 2:])
     width, height = (high - low).clamp(min=0).unbind(-1)
     overlap = width * height
-    area1 = box_area(bboxes1)[..., :, None]
-    base = area1 + box_area(bboxes2)[..., None, :] - overlap if mode == 'iou' else area1.expand_as(overlap)
-    return overlap / base.clamp(min=EPS)
+    area1 = box_area(bboxes1)
+    base = area1.expand_as(overlap) if mode == 'iof' else area1 + box_area(bboxes2) - overlap
+    base = base.clamp(min=EPS)
+    if mode != 'giou':
+        return overlap / base
+    low = torch.minimum(bboxes1[..., :2], bboxes2[..., :2])
+    high = torch.maximum(bboxes1[..., 2:], bboxes2[..., 2:])
+    around = (high - low).prod(dim=-1).clamp(min=EPS)
+    return overlap / base - (around - base) / around
+
+
+@IOU_CALCULATORS.register_module()
+class BboxOverlaps2D:
+    """The overlap that `iou_calculator` of MMDetection's configs names: `bbox_overlaps`, as an object."""
+
+    def __call__(self, bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou', is_aligned: bool = False) -> Tensor:
+        return (paired_overlaps if is_aligned else bbox_overlaps)(bboxes1, bboxes2, mode)
 
 
 def anchor_overlaps(gt_bboxes: Tensor, anchors: Anchors) -> Tensor:

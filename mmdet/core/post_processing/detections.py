@@ -4,6 +4,7 @@ Sizes:  N images,  A default boxes,  C classes; column C of the scores is backgr
 """
 from __future__ import annotations
 
+import copy
 import math
 from numbers import Integral, Real
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -15,7 +16,9 @@ from torch import Tensor
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
-from mmdet.core.post_processing.nms import NMS, GreedyNMS, SelectFunction
+from mmdet.core.post_processing.nms import NMS, GreedyNMS, SelectFunction, keep_all
+
+COUNTED = ('pairs', 'boxes')
 
 
 class Detections(NamedTuple):
@@ -45,11 +48,13 @@ class SSDTestCfg:
         max_per_img: detections kept of a picture, the best; 0 or less keeps all.
         nms_pre: candidates kept of each level, the best; 0 or less keeps all.
         min_bbox_size: accepted for MMDetection's configs, where SSD does not use it either.
+        nms_pre_counts: what `nms_pre` counts: 'pairs' of a box and a class, as MMDetection since 2.18; or 'boxes', by the best
+            score of each and with all its classes, as before.
     """
     config_parts = {'nms': NMS}
 
     def __init__(self, score_thr: float = 0.02, nms: Optional[SelectFunction] = None, max_per_img: int = 200,
-                 nms_pre: int = -1, min_bbox_size: float = 0):
+                 nms_pre: int = -1, min_bbox_size: float = 0, nms_pre_counts: str = 'pairs'):
         if min_bbox_size > 0:
             raise ConfigError('min_bbox_size has no effect on SSD in MMDetection; set it to 0')
         if not _is_a(Real, score_thr) or not math.isfinite(score_thr):
@@ -57,10 +62,20 @@ class SSDTestCfg:
         for name, value in (('max_per_img', max_per_img), ('nms_pre', nms_pre)):
             if not _is_a(Integral, value):
                 raise ConfigError(f'{name} {value!r}: expected a whole number; -1 keeps all')
+        if nms_pre_counts not in COUNTED:
+            raise ConfigError(f"nms_pre_counts {nms_pre_counts!r}: expected 'pairs', as MMDetection since 2.18, or 'boxes', as "
+                              f'before')
         self.score_thr = score_thr
         self.nms = nms or GreedyNMS(0.45)
         self.max_per_img = max_per_img if max_per_img > 0 else None
         self.nms_pre = nms_pre
+        self.nms_pre_counts = nms_pre_counts
+
+    def without_suppression(self) -> SSDTestCfg:
+        """The same candidates, and all of them kept: for views of one picture, which are suppressed together in the end."""
+        cfg = copy.copy(self)
+        cfg.nms, cfg.max_per_img = keep_all, None
+        return cfg
 
 
 def _is_a(kind: type, value: Any) -> bool:
@@ -74,20 +89,32 @@ def detect(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: DeltaXYWHBBo
     Args:
         scores: (N, A, C+1) logits.
         deltas: (N, A, 4).
-        metas: `img_shape` (H, W, ...) and `scale_factor` (4,) of each picture.
+        metas: `img_shape` (H, W, ...) and `scale_factor` (4,) of each picture; `flip` and `flip_direction` if it is mirrored.
         cfg: thresholds and limits.
         rescale: whether boxes are in pixels of the original picture (else of the network's input).
     """
+    return [suppress([found], cfg) for found in find_candidates(scores, deltas, anchors, coder, metas, cfg, rescale)]
+
+
+def find_candidates(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: DeltaXYWHBBoxCoder,
+                    metas: Sequence[Mapping[str, Any]], cfg: SSDTestCfg, rescale: bool) -> List[Detections]:
+    """All that scores more than `cfg.score_thr`, level after level, best first within each. Arguments as for `detect`."""
     probabilities = scores.float().softmax(dim=-1)[..., :-1]  # (N, A, C)
-    picked, flat = pick_candidates(probabilities, anchors.num_level, cfg.nms_pre)
+    pick = pick_boxes if cfg.nms_pre_counts == 'boxes' else pick_candidates
+    picked, flat = pick(probabilities, anchors.num_level, cfg.nms_pre)
     num_classes = probabilities.size(-1)
     boxes_of = flat // num_classes  # (N, K) index of the default box
-    shapes = scores.new_tensor([list(meta['img_shape'][:2]) for meta in metas])
+    shapes = torch.tensor([meta['img_shape'][:2] for meta in metas], dtype=torch.float32, device=scores.device)
     bboxes = coder.decode(anchors.boxes[boxes_of], deltas.float().gather(1, boxes_of[..., None].expand(-1, -1, 4)),
                           max_shape=(shapes[:, :1], shapes[:, 1:]))
     host = torch.cat([bboxes, picked[..., None]], dim=-1).cpu().numpy()  # the only copies to the host
     labels = (flat % num_classes).cpu().numpy()
-    return [_select(host[i], labels[i], metas[i], cfg, rescale) for i in range(len(metas))]
+    found = []
+    for rows, classes, meta in zip(host, labels, metas):
+        above = rows[:, 4] > np.float32(cfg.score_thr)
+        found_boxes = to_original(rows[above, :4], meta) if rescale else rows[above, :4]
+        found.append(Detections(found_boxes, rows[above, 4], classes[above]))
+    return found
 
 
 def pick_candidates(probabilities: Tensor, num_level: Sequence[int], nms_pre: int) -> Tuple[Tensor, Tensor]:
@@ -113,11 +140,36 @@ def pick_candidates(probabilities: Tensor, num_level: Sequence[int], nms_pre: in
     return torch.cat(picked, dim=1), torch.cat(indices, dim=1)
 
 
-def _select(rows: np.ndarray, labels: np.ndarray, meta: Mapping[str, Any], cfg: SSDTestCfg, rescale: bool) -> Detections:
-    """Threshold, scale back and suppress the candidates (K, 5) of one picture."""
-    above = rows[:, 4] > np.float32(cfg.score_thr)
-    bboxes, scores, labels = rows[above, :4], rows[above, 4], labels[above]
-    if rescale:
-        bboxes = bboxes / np.asarray(meta['scale_factor'], dtype=np.float32)
-    kept = cfg.nms(bboxes, scores, labels, cfg.max_per_img)
-    return Detections(bboxes[kept], scores[kept], labels[kept])
+def pick_boxes(probabilities: Tensor, num_level: Sequence[int], nms_pre: int) -> Tuple[Tensor, Tensor]:
+    """All pairs of the boxes of each level that are best at their best class. Arguments and result as `pick_candidates`."""
+    num_classes = probabilities.size(-1)
+    _, boxes = pick_candidates(probabilities.max(dim=-1, keepdim=True).values, num_level, nms_pre)  # as if of one class
+    kept = probabilities.gather(1, boxes[..., None].expand(-1, -1, num_classes))  # (N, k, C)
+    num_kept = [min(nms_pre, count) if nms_pre > 0 else count for count in num_level]
+    picked, where = pick_candidates(kept, num_kept, nms_pre=-1)
+    return picked, boxes.gather(1, where // num_classes) * num_classes + where % num_classes
+
+
+def to_original(bboxes: np.ndarray, meta: Mapping[str, Any]) -> np.ndarray:
+    """(n, 4) boxes of the network's input in pixels of the original picture: inverse of Resize, then RandomFlip."""
+    if meta.get('flip'):
+        height, width = meta['img_shape'][:2]
+        x1, y1, x2, y2 = bboxes.T
+        if meta['flip_direction'] != 'vertical':
+            x1, x2 = width - x2, width - x1
+        if meta['flip_direction'] != 'horizontal':
+            y1, y2 = height - y2, height - y1
+        bboxes = np.stack([x1, y1, x2, y2], axis=1)
+    return bboxes / np.asarray(meta['scale_factor'], dtype=np.float32)
+
+
+def suppress(views: Sequence[Detections], cfg: SSDTestCfg) -> Detections:
+    """What is left of the candidates of one picture, found in one view of it or in several.
+
+    Args:
+        views: candidates in each, in pixels that all views share.
+        cfg: suppression and its limit.
+    """
+    bboxes, scores, labels = (np.concatenate(parts) for parts in zip(*views))
+    kept, scores = cfg.nms(bboxes, scores, labels, cfg.max_per_img)
+    return Detections(bboxes[kept], scores, labels[kept])

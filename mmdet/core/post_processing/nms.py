@@ -5,16 +5,18 @@ as soon as enough are kept. Classes are compared as numbers: shifting boxes apar
 """
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import Registry
 
-NMS = Registry('NMS')  # callables (bboxes, scores, labels, max_num) -> indices of what is kept, best first
+# Callables (bboxes, scores, labels, max_num) -> indices of what is kept, best first, and its scores (soft-NMS lowers them).
+NMS = Registry('NMS')
+SelectFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, Optional[int]], Tuple[np.ndarray, np.ndarray]]
 
-EPS = 1e-6
+SMALLEST_UNION = np.finfo(np.float32).tiny  # two boxes without area have IoU 0, not 0 / 0
 
 
 @NMS.register_module('nms')
@@ -22,19 +24,28 @@ class GreedyNMS:
     """Keeps the best box and drops those of its class that overlap it, again and again.
 
     Args:
-        iou_threshold: boxes with a larger IoU are dropped.
+        iou_threshold: boxes with a larger IoU are dropped (MMCV 1.2.7 on the CPU dropped equal ones too); 0.5 if neither this
+            nor `iou_thr` is given.
         class_agnostic: whether boxes suppress boxes of other classes too.
+        offset: 0, or 1 where a box from pixel 3 to pixel 5 is 3 wide, as before MMDetection 2.
+        score_threshold: candidates score more than this; 0 takes all.
+        max_num: boxes kept of a picture, the best; 0 or less keeps all.
+        split_thr: accepted for MMDetection's configs, where more candidates than this are suppressed one class after the
+            other; here the result is that at any number.
+        iou_thr: MMDetection's old name of `iou_threshold`.
     """
 
-    def __init__(self, iou_threshold: float = 0.5, class_agnostic: bool = False):
-        if not 0 <= iou_threshold <= 1:
-            raise ConfigError(f'iou_threshold {iou_threshold} is not in 0..1')
-        self.iou_threshold = iou_threshold
+    def __init__(self, iou_threshold: Optional[float] = None, class_agnostic: bool = False, *, offset: int = 0,
+                 score_threshold: float = 0, max_num: int = -1, split_thr: int = 10000, iou_thr: Optional[float] = None):
+        self.iou_threshold = read_iou_threshold(iou_threshold, iou_thr, default=0.5)
         self.class_agnostic = class_agnostic
+        self.offset = read_offset(offset)
+        self.score_threshold = score_threshold
+        self.max_num = max_num if max_num > 0 else None
 
     def __call__(self, bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
-                 max_num: Optional[int] = None) -> np.ndarray:
-        """Indices kept, best score first.
+                 max_num: Optional[int] = None) -> Tuple[np.ndarray, np.ndarray]:
+        """Indices kept, best score first, and their scores.
 
         Args:
             bboxes: (n, 4) float32.
@@ -43,16 +54,47 @@ class GreedyNMS:
             max_num: stop at this many; None keeps on.
         """
         order = np.argsort(-scores, kind='stable')
+        if self.score_threshold > 0:
+            order = order[scores[order] > np.float32(self.score_threshold)]
         groups = None if self.class_agnostic else labels[order]
-        return order[greedy_in_order(bboxes[order], groups, self.iou_threshold, max_num)]
+        limit = min((number for number in (max_num, self.max_num) if number is not None), default=None)
+        kept = order[greedy_in_order(bboxes[order], groups, self.iou_threshold, limit, self.offset)]
+        return kept, scores[kept]
 
 
-def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold: float,
-                    max_num: Optional[int]) -> np.ndarray:
+def read_iou_threshold(iou_threshold: Optional[float], iou_thr: Optional[float], default: float) -> float:
+    """The threshold under its present or its old name.
+
+    Raises:
+        ConfigError: it is under both, or outside 0..1.
+    """
+    if iou_threshold is not None and iou_thr is not None:
+        raise ConfigError('iou_thr is the old name of iou_threshold; give one of them')
+    given = [value for value in (iou_threshold, iou_thr) if value is not None]
+    threshold = given[0] if given else default
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f'iou_threshold {threshold} is not in 0..1')
+    return threshold
+
+
+def read_offset(offset: int) -> int:
+    if offset not in (0, 1):
+        raise ConfigError(f'offset {offset}: expected 0 (boxes are x2 - x1 wide) or 1 (x2 - x1 + 1)')
+    return offset
+
+
+def keep_all(bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
+             max_num: Optional[int] = None) -> Tuple[np.ndarray, np.ndarray]:
+    """No suppression: all candidates in their order."""
+    return np.arange(len(scores)), scores
+
+
+def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold: float, max_num: Optional[int],
+                    offset: int = 0) -> np.ndarray:
     """Positions kept of boxes that are sorted by score; each is compared with the boxes kept so far, of its class."""
     n = len(bboxes)
     limit = n if max_num is None else min(max_num, n)
-    areas = (bboxes[:, 2] - bboxes[:, 0]) * (bboxes[:, 3] - bboxes[:, 1])
+    areas = areas_of(bboxes, offset)
     kept = np.empty(limit, dtype=np.int64)
     alive = np.ones(n, dtype=bool)
     count = position = 0
@@ -66,17 +108,21 @@ def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold:
         rest = slice(position + 1, n)
         candidates = alive[rest] if labels is None else alive[rest] & (labels[rest] == labels[position])
         others = np.flatnonzero(candidates) + position + 1
-        alive[others[_iou(bboxes[position], areas[position], bboxes[others], areas[others]) > threshold]] = False
+        alive[others[iou_with(position, others, bboxes, areas, offset) > threshold]] = False
         position += 1
     return kept[:count]
 
 
-def _iou(bbox: np.ndarray, area: np.ndarray, others: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """IoU of one box with (m, 4) others: (m,)."""
-    width = np.minimum(bbox[2], others[:, 2]) - np.maximum(bbox[0], others[:, 0])
-    height = np.minimum(bbox[3], others[:, 3]) - np.maximum(bbox[1], others[:, 1])
+def areas_of(bboxes: np.ndarray, offset: int) -> np.ndarray:
+    """(n,) areas of (n, 4) boxes."""
+    sides = bboxes[:, 2:] - bboxes[:, :2] + np.float32(offset)
+    return sides[:, 0] * sides[:, 1]
+
+
+def iou_with(one: int, others: np.ndarray, bboxes: np.ndarray, areas: np.ndarray, offset: int) -> np.ndarray:
+    """(m,) IoU of one box with m others, all given by their index."""
+    bbox, rest = bboxes[one], bboxes[others]
+    width = np.minimum(bbox[2], rest[:, 2]) - np.maximum(bbox[0], rest[:, 0]) + np.float32(offset)
+    height = np.minimum(bbox[3], rest[:, 3]) - np.maximum(bbox[1], rest[:, 1]) + np.float32(offset)
     overlap = np.maximum(width, 0) * np.maximum(height, 0)
-    return overlap / np.maximum(area + areas - overlap, np.float32(EPS))
-
-
-SelectFunction = Callable[[np.ndarray, np.ndarray, np.ndarray, Optional[int]], np.ndarray]
+    return overlap / np.maximum(areas[one] + areas[others] - overlap, SMALLEST_UNION)

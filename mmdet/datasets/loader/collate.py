@@ -1,6 +1,6 @@
 """Samples to a batch.
 
-Sizes:  N images,  G ground-truth boxes an image (padded).
+Sizes:  N images,  G ground-truth boxes and K ignored regions an image (padded).
 """
 from __future__ import annotations
 
@@ -24,18 +24,25 @@ def padded_length(count: int) -> int:
     return length
 
 
-def collate(items: Sequence[Union[Dict[str, Any], UserError]]) -> Union[Dict[str, Any], UserError]:
+def collate(items: Sequence[Any]) -> Union[Dict[str, Any], List[Dict[str, Any]], UserError]:
     """A batch of pipeline results; an error among them takes the place of the batch.
+
+    Args:
+        items: a dict a picture; or a list a picture, of its views (MultiScaleFlipAug), which gives a list with a batch for
+            each view; or errors.
 
     Returns:
         img: (N, 3, H, W) uint8 B, G, R as rendered, in channels_last memory.
         pixel_ops: what is left to do to it (core/image/pixels.py).
         img_metas: a mapping a picture.
         gt_bboxes, gt_labels: (N, G, 4) float32 zeros and (N, G) int64 -1 at padding, where the samples have them.
+        gt_bboxes_ignore: (N, K, 4) float32 ignored regions, zeros at padding, where the samples have them.
     """
     for item in items:
         if isinstance(item, UserError):
             return item
+    if isinstance(items[0], list):
+        return [collate(view) for view in zip(*items)]
     pictures = pad_pictures([item['img'] for item in items])
     rows = [item['pixel_row'] for item in items]
     batch: Dict[str, Any] = {'img': torch.from_numpy(pictures).permute(0, 3, 1, 2),
@@ -45,6 +52,9 @@ def collate(items: Sequence[Union[Dict[str, Any], UserError]]) -> Union[Dict[str
         length = padded_length(max(len(item['gt_bboxes']) for item in items))
         batch['gt_bboxes'] = pad_rows([item['gt_bboxes'] for item in items], length, 0.0, np.float32)
         batch['gt_labels'] = pad_rows([item['gt_labels'] for item in items], length, -1, np.int64)
+    if 'gt_bboxes_ignore' in items[0]:
+        regions = [item['gt_bboxes_ignore'] for item in items]
+        batch['gt_bboxes_ignore'] = pad_rows(regions, padded_length(max(map(len, regions))), 0.0, np.float32)
     return batch
 
 

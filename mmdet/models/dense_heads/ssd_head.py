@@ -2,7 +2,8 @@
 
 Source: Liu et al., SSD, ECCV 2016; keys as in MMDetection 2.14 and later.
 
-Sizes:  N images,  G ground-truth boxes an image (padded),  A default boxes,  C classes; label C is background.
+Sizes:  N images,  G ground-truth boxes and K ignored regions an image (padded),  A default boxes,  C classes; label C is
+        background.
 """
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class SSDTrainCfg:
 
     Args:
         assigner: matches boxes to ground truth.
-        smoothl1_beta: where smooth L1 turns into a line.
+        smoothl1_beta: where smooth L1 turns into a line; 0 is plain L1.
         neg_pos_ratio: hard negatives for each positive.
         allowed_border: -1: boxes may reach outside the picture; nothing else is SSD.
         pos_weight: -1 (weight 1); accepted for MMDetection's configs.
@@ -42,8 +43,8 @@ class SSDTrainCfg:
             raise ConfigError(f'allowed_border {allowed_border}: SSD keeps boxes that reach outside the picture; set it to -1')
         if pos_weight > 0:
             raise ConfigError(f'pos_weight {pos_weight}: positives and negatives weigh the same in SSD; set it to -1')
-        if smoothl1_beta <= 0 or neg_pos_ratio < 0:
-            raise ConfigError(f'expected smoothl1_beta > 0 and neg_pos_ratio >= 0, not {smoothl1_beta} and {neg_pos_ratio}')
+        if smoothl1_beta < 0 or neg_pos_ratio < 0:
+            raise ConfigError(f'expected smoothl1_beta >= 0 and neg_pos_ratio >= 0, not {smoothl1_beta} and {neg_pos_ratio}')
         self.assigner = assigner
         self.smoothl1_beta = smoothl1_beta
         self.neg_pos_ratio = neg_pos_ratio
@@ -86,8 +87,8 @@ class SSDHead(nn.Module):
     def anchors(self, levels: Sequence[Tensor]) -> Anchors:
         return self.anchor_generator.grid_anchors([tuple(level.shape[-2:]) for level in levels], levels[0].device)
 
-    def loss(self, scores: Tensor, deltas: Tensor, anchors: Anchors, gt_bboxes: Tensor, gt_labels: Tensor,
-             cfg: SSDTrainCfg) -> Dict[str, Tensor]:
+    def loss(self, scores: Tensor, deltas: Tensor, anchors: Anchors, gt_bboxes: Tensor, gt_labels: Tensor, cfg: SSDTrainCfg,
+             gt_bboxes_ignore: Optional[Tensor] = None, valid: Optional[Tensor] = None) -> Dict[str, Tensor]:
         """Losses of each image.
 
         Args:
@@ -97,11 +98,13 @@ class SSDHead(nn.Module):
             gt_bboxes: (N, G, 4) in pixels of the input.
             gt_labels: (N, G) int64, -1 at padding.
             cfg: matching and mining.
+            gt_bboxes_ignore: (N, K, 4) ignored regions, empty boxes at padding, for an assigner that asks for them.
+            valid: (N, A) bool, boxes that take part; None for all.
 
         Returns:
             loss_cls, loss_bbox: (N,) each.
         """
-        found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels)
+        found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels, gt_bboxes_ignore, valid)
         unmatched = ~found.positive
         matched_bboxes = gt_bboxes.gather(1, found.matched[..., None].expand(-1, -1, 4))
         targets = self.bbox_coder.encode_from(anchors.centres, anchors.sizes, matched_bboxes)

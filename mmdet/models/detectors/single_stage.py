@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from torch import Tensor, nn
 
 from mmcv_need.errors import ConfigError
-from mmdet.core.post_processing.detections import Detections, SSDTestCfg
+from mmdet.core.post_processing.detections import Detections, SSDTestCfg, suppress
 from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, INITIALIZERS, NECKS
 from mmdet.models.dense_heads.ssd_head import SSDTrainCfg
 from mmdet.models.key_layouts import current_key
@@ -47,19 +47,24 @@ class SingleStageDetector(nn.Module):
         features = self.backbone(img)
         return self.neck(features) if hasattr(self, 'neck') else features
 
-    def forward(self, img: Tensor, img_metas: Optional[Sequence[Mapping[str, Any]]] = None, return_loss: bool = True,
+    def forward(self, img: Union[Tensor, Sequence[Tensor]], img_metas: Optional[Sequence[Any]] = None, return_loss: bool = True,
                 gt_bboxes: Optional[Tensor] = None, gt_labels: Optional[Tensor] = None,
-                rescale: bool = False) -> Union[Losses, List[Detections]]:
+                gt_bboxes_ignore: Optional[Tensor] = None, rescale: bool = False) -> Union[Losses, List[Detections]]:
         """Losses of a batch (`return_loss`), or its detections.
 
         Args:
-            img: (N, 3, H, W) network input.
-            img_metas: one mapping a picture; detections need `img_shape` and `scale_factor`.
+            img: (N, 3, H, W) network input. For detections also a list of such, one for each view of the pictures (see
+                MultiScaleFlipAug), with as many lists in `img_metas`.
+            img_metas: one mapping a picture; detections need `img_shape` and `scale_factor`. In training, default boxes
+                beyond a picture's `pad_shape` take no part.
             return_loss: which of the two.
             gt_bboxes: (N, G, 4) in pixels of the input, for losses.
             gt_labels: (N, G) int64, -1 at padding, for losses.
+            gt_bboxes_ignore: (N, K, 4) ignored regions, empty boxes at padding, for an assigner that asks for them.
             rescale: whether detections are in pixels of the original picture.
         """
+        if not isinstance(img, Tensor):
+            return self.detect_in_views(img, img_metas or (), rescale)
         levels = self.extract_feat(img)
         scores, deltas = self.bbox_head(levels)
         anchors = self.bbox_head.anchors(levels)
@@ -67,8 +72,27 @@ class SingleStageDetector(nn.Module):
             if gt_bboxes is None or gt_labels is None or self.train_cfg is None:
                 raise ConfigError('losses need train_cfg, gt_bboxes and gt_labels: name the latter two in the `Collect` of the '
                                   'training pipeline')
-            return self.bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, self.train_cfg)
+            valid = anchors.valid_in([meta.get('pad_shape', img.shape[-2:]) for meta in img_metas or ()])
+            return self.bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, self.train_cfg, gt_bboxes_ignore, valid)
         return self.bbox_head.get_bboxes(scores, deltas, anchors, img_metas, self.test_cfg, rescale)
+
+    def detect_in_views(self, imgs: Sequence[Tensor], img_metas: Sequence[Sequence[Mapping[str, Any]]],
+                        rescale: bool = True) -> List[Detections]:
+        """Detections of pictures that are looked at in several ways: the candidates of all views, suppressed together.
+
+        Args:
+            imgs: (N, 3, H, W) network input of each view; sizes may differ from view to view.
+            img_metas: for each view, a mapping a picture.
+            rescale: True: only the original picture's pixels are the same in all views.
+        """
+        if not rescale:
+            raise ConfigError('several views of a picture share the pixels of the original only; detect with rescale=True')
+        cfg, found = self.test_cfg.without_suppression(), []
+        for img, metas in zip(imgs, img_metas):
+            levels = self.extract_feat(img)
+            scores, deltas = self.bbox_head(levels)
+            found.append(self.bbox_head.get_bboxes(scores, deltas, self.bbox_head.anchors(levels), metas, cfg, rescale))
+        return [suppress(views, self.test_cfg) for views in zip(*found)]
 
     @staticmethod
     def summarize_losses(losses: Losses, num_samples: int) -> Dict[str, Any]:

@@ -24,7 +24,7 @@ def multibox_loss(scores: Tensor, deltas: Tensor, labels: Tensor, delta_targets:
         delta_targets: (N, A, 4), zero where not positive.
         positive, negative: (N, A) bool; boxes that are neither take no part and are never mined.
         neg_pos_ratio: negatives mined for each positive, the hardest of their image.
-        beta: where smooth L1 turns from a square into a line.
+        beta: where smooth L1 turns from a square into a line; 0 is plain L1.
 
     Returns:
         loss_cls, loss_bbox: (N,) each.

@@ -1,8 +1,12 @@
 """SSD's default boxes: the sizes, the order and the numbers that were published."""
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors, SSDAnchorGenerator
@@ -128,10 +132,46 @@ def test_boxes_are_made_once_for_the_same_maps():
     assert made.grid_anchors([(1, 1)] * 6, CPU).num_level == (4, 6, 6, 6, 4, 4)
 
 
+def valid_by_cells(made, maps, pad_shape):
+    """MMDetection's rule, map by map: of each axis the first ceil(pad shape / stride) cells, as far as there are any."""
+    flags = []
+    for (rows, columns), (stride_x, stride_y), num_base in zip(maps, made.strides, made.num_base_anchors):
+        valid_rows = min(math.ceil(pad_shape[0] / stride_y), rows)
+        valid_columns = min(math.ceil(pad_shape[1] / stride_x), columns)
+        flags += [row < valid_rows and column < valid_columns
+                  for row in range(rows) for column in range(columns) for _ in range(num_base)]
+    return flags
+
+
+@given(shapes=st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=3))
+def test_boxes_are_valid_whose_cell_begins_inside_the_picture(shapes):
+    made = SSDAnchorGenerator(strides=[(10, 20), 30], ratios=[[2], [2, 3]], min_sizes=[4, 8], max_sizes=[6, 12])
+    maps = [(3, 6), (2, 2)]
+    anchors, expected = made.grid_anchors(maps, CPU), [valid_by_cells(made, maps, shape) for shape in shapes]
+    valid = anchors.valid_in([(*shape, 3) for shape in shapes])
+    if valid is None:
+        assert all(map(all, expected))
+    else:
+        assert valid.tolist() == expected and not all(map(all, expected))
+
+
+def test_nothing_is_computed_where_all_boxes_are_valid():
+    """The last cells of SSD300 begin at 296 pixels, those of SSD512 at 504."""
+    for size, first_ratio, last in ((300, 0.15, 296), (512, 0.1, 504)):
+        anchors = all_boxes(generator(size, first_ratio), size)
+        assert anchors.reach == (last, last) and anchors.origins.max() == last
+        assert anchors.valid_in([]) is anchors.valid_in([(size, size)]) is anchors.valid_in([(last + 1, size)]) is None
+        assert not anchors.valid_in([(size, size), (size, last)])[1].all()
+
+
+def test_boxes_without_origins_are_valid_in_every_picture():
+    assert Anchors.from_boxes(torch.tensor([[90., 90., 99., 99.]]), [1]).valid_in([(1, 1)]) is None
+
+
 def test_boxes_move_to_a_device_with_all_their_parts(device):
     anchors = Anchors.from_boxes(torch.tensor([[0., 0., 1., 1.]]), [1]).to(device)
-    assert {part.device.type for part in anchors[:-1]} == {device.type}
-    assert anchors.num_level == (1,)
+    assert {part.device.type for part in anchors[:-2]} == {device.type}
+    assert anchors.num_level == (1,) and anchors.reach == (0., 0.)
 
 
 @pytest.mark.parametrize('size, first_ratio', [(300, 0.1), (300, 0.3), (512, 0.2), (320, 0.15), (0, 0.2)])

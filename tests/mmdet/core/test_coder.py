@@ -84,6 +84,15 @@ def test_boxes_are_not_clipped_if_so_configured_or_without_a_shape():
     assert DeltaXYWHBBoxCoder().decode(bbox, torch.zeros(4)).equal(bbox)
 
 
+def test_centres_move_by_at_most_as_many_pixels_as_asked_and_sides_then_shrink_without_limit():
+    coder, bbox = DeltaXYWHBBoxCoder(add_ctr_clamp=True, ctr_clamp=4), torch.tensor([-8., -8., 8., 8.])
+    assert coder.decode(bbox, torch.tensor([0.1, -0.2, 0., 0.])).tolist() == pytest.approx([-6.4, -11.2, 9.6, 4.8])
+    assert coder.decode(bbox, torch.tensor([9., -9., 0., 0.])).tolist() == pytest.approx([-4., -12., 12., 4.])
+    assert coder.decode(bbox, torch.tensor([0., 0., 1e9, -1e9])).tolist() == pytest.approx([-500., 0., 500., 0.], rel=1e-5)
+    with pytest.raises(ConfigError, match='ctr_clamp 0'):
+        DeltaXYWHBBoxCoder(add_ctr_clamp=True, ctr_clamp=0)
+
+
 @pytest.mark.parametrize('options', [{'target_means': (0., 0., 0.)}, {'target_stds': (.1, .1, .2)},
                                      {'target_stds': (.1, .1, .2, 0.)}, {'target_stds': (.1, .1, -.2, .2)}])
 def test_anything_but_four_means_and_four_positive_stds_is_refused(options):

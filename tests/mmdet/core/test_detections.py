@@ -8,8 +8,9 @@ import torch
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
-from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect, pick_candidates
+from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect, pick_candidates, suppress, to_original
 from mmdet.core.post_processing.nms import GreedyNMS
+from mmdet.core.post_processing.soft_nms import SoftNMS
 
 BOXES = [[0., 0., 10., 10.], [1., 1., 11., 11.], [50., 50., 60., 60.]]
 SCORES = [[.9, .01, .09], [.8, .15, .05], [.02, .5, .48]]  # two classes and background
@@ -148,3 +149,103 @@ def test_detections_are_a_tuple_of_arrays():
     result = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
     bboxes, scores, labels = result
     assert (len(bboxes), len(scores), len(labels)) == (1, 1, 1)
+
+
+def levels_of(num_level):
+    """The boxes of each level."""
+    start = 0
+    for count in num_level:
+        yield range(start, start + count)
+        start += count
+
+
+def candidates_in_a_loop(probabilities, num_level, score_thr, nms_pre, counts):
+    """{(box, class): score} that may be detected: MMDetection's two meanings of nms_pre, for one picture."""
+    left = {}
+    for boxes in levels_of(num_level):
+        if counts == 'pairs':  # since 2.18: threshold, then the best pairs
+            pairs = [(box, label) for box in boxes for label in range(probabilities.shape[1])]
+            above = [pair for pair in pairs if probabilities[pair] > np.float32(score_thr)]
+            chosen = sorted(above, key=lambda pair: -probabilities[pair])[:nms_pre if nms_pre > 0 else None]
+        else:  # before: the boxes that are best at their best class, then the threshold on each of their classes
+            best = sorted(boxes, key=lambda box: -max(probabilities[box]))[:nms_pre if nms_pre > 0 else None]
+            chosen = [(box, label) for box in best for label in range(probabilities.shape[1])
+                      if probabilities[box, label] > np.float32(score_thr)]
+        left.update({pair: probabilities[pair] for pair in chosen})
+    return left
+
+
+@pytest.mark.parametrize('nms_pre', [-1, 1, 3, 50])
+@pytest.mark.parametrize('counts', ['pairs', 'boxes'])
+def test_candidates_and_detections_are_those_of_a_loop_over_boxes_and_classes(counts, nms_pre):
+    rng = np.random.default_rng(nms_pre + 1)
+    left_top, sides = rng.permutation(24).reshape(12, 2), rng.integers(10, 20, (12, 2))
+    boxes = 2 * np.concatenate([left_top, left_top + sides], axis=1).astype(np.float32)  # even: exact when decoded
+    logits = torch.from_numpy(rng.normal(0, 1.5, (2, 12, 4)).astype(np.float32))
+    anchors, num_level = Anchors.from_boxes(torch.from_numpy(boxes), (7, 4, 1)), (7, 4, 1)
+    cfg = SSDTestCfg(score_thr=0.15, nms=GreedyNMS(0.3), max_per_img=6, nms_pre=nms_pre, nms_pre_counts=counts)
+    arguments = (logits, torch.zeros(2, 12, 4), anchors, DeltaXYWHBBoxCoder(), (META, META))
+    places = {tuple(box): i for i, box in enumerate(boxes.tolist())}
+    results = zip(detect(*arguments, cfg, rescale=False), detect(*arguments, cfg.without_suppression(), rescale=False))
+    for probabilities, (result, everything) in zip(logits.softmax(dim=-1)[..., :-1].numpy(), results):
+        expected = candidates_in_a_loop(probabilities, num_level, 0.15, nms_pre, counts)
+        assert {(places[tuple(box)], label): score for box, score, label
+                in zip(everything.bboxes.tolist(), everything.scores, everything.labels.tolist())} == expected
+        pairs = sorted(expected, key=lambda pair: -expected[pair])
+        rows = np.array([boxes[box] for box, _ in pairs]).reshape(-1, 4)
+        kept, _ = GreedyNMS(0.3)(rows, np.array([expected[pair] for pair in pairs]), np.array([label for _, label in pairs]), 6)
+        assert [(places[tuple(box)], label) for box, label in zip(result.bboxes.tolist(), result.labels.tolist())] == [
+            pairs[i] for i in kept]
+
+
+def test_counting_boxes_or_pairs_is_a_difference():
+    """Of one level's three boxes the best two are 0 and 1; of its pairs, (0, class 0) and (1, class 0)."""
+    assert found(nms_pre=2, nms_pre_counts='boxes')[0].labels.tolist() == [0, 1]
+    assert found(nms_pre=2)[0].labels.tolist() == [0]
+
+
+def test_counting_anything_else_is_refused_in_one_line():
+    with pytest.raises(ConfigError, match="nms_pre_counts 'anchors': expected 'pairs'") as error:
+        SSDTestCfg(nms_pre_counts='anchors')
+    assert '\n' not in str(error.value)
+
+
+def test_softly_suppressed_detections_have_the_lowered_scores():
+    """Boxes 0 and 1 overlap by 0.68; 1 scores 0.8 in class 0, 0.15 in class 1."""
+    (result,) = found(nms=SoftNMS(0.45))
+    overlap = 81 / 119
+    assert result.labels.tolist() == [0, 1, 0, 1]
+    assert result.scores.tolist() == pytest.approx([.9, .5, .8 * (1 - overlap), .15], abs=1e-6)
+    assert result.bboxes.tolist() == [BOXES[0], BOXES[2], BOXES[1], BOXES[1]]
+
+
+@pytest.mark.parametrize('direction, expected', [('horizontal', [240., 50., 250., 60.]), ('vertical', [50., 140., 60., 150.]),
+                                                 ('diagonal', [240., 140., 250., 150.])])
+def test_boxes_of_a_mirrored_picture_are_in_pixels_of_the_original_if_rescaled(direction, expected):
+    meta = {'img_shape': (200, 300, 3), 'scale_factor': np.ones(4, np.float32), 'flip': True, 'flip_direction': direction}
+    assert found(metas=(meta,), rescale=True)[0].bboxes[1].tolist() == expected
+    assert found(metas=(meta,), rescale=False)[0].bboxes[1].tolist() == BOXES[2]
+
+
+def test_a_mirrored_and_scaled_view_is_unmirrored_first():
+    meta = {'img_shape': (100, 200, 3), 'scale_factor': [2., .5, 2., .5], 'flip': True, 'flip_direction': 'diagonal'}
+    assert to_original(np.array([[10., 20., 50., 40.]], np.float32), meta).tolist() == [[75., 120., 95., 160.]]
+
+
+def test_views_of_a_picture_are_suppressed_together():
+    """The second view finds box 0 a little worse, which the first view's drops, and a box of its own."""
+    first = Detections(np.array([[0, 0, 10, 10]], np.float32), np.array([.9], np.float32), np.array([1]))
+    second = Detections(np.array([[0, 0, 10, 9], [50, 50, 60, 60]], np.float32), np.array([.8, .95], np.float32),
+                        np.array([1, 1]))
+    result = suppress([first, second], SSDTestCfg())
+    assert result.bboxes.tolist() == [[50, 50, 60, 60], [0, 0, 10, 10]] and result.scores.tolist() == pytest.approx([.95, .9])
+    assert suppress([first, second], SSDTestCfg(max_per_img=1)).bboxes.tolist() == [[50, 50, 60, 60]]
+
+
+def test_a_view_without_candidates_changes_nothing():
+    empty = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    full = Detections(np.array([[0, 0, 10, 10]], np.float32), np.array([.9], np.float32), np.array([1]))
+    assert suppress([empty, full, empty], SSDTestCfg()).bboxes.tolist() == [[0, 0, 10, 10]]
+    nothing = suppress([empty, empty], SSDTestCfg())
+    assert [part.shape for part in nothing] == [(0, 4), (0,), (0,)]
+    assert [part.dtype for part in nothing] == [np.float32, np.float32, np.int64]

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors, SSDAnchorGenerator
-from mmdet.core.bbox.iou import anchor_overlaps, bbox_overlaps, box_area
+from mmdet.core.bbox.iou import EPS, BboxOverlaps2D, anchor_overlaps, bbox_overlaps, box_area, paired_overlaps
 
 # Multiples of 1/4 up to 64: overlaps and areas are then exact in float32, and edges often coincide.
 coordinates = st.integers(0, 256).map(lambda quarters: quarters / 4)
@@ -21,8 +22,12 @@ def overlap_by_definition(a, b, mode='iou'):
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared = width * height if width > 0 and height > 0 else 0.
     area_a, area_b = (a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1])
-    base = area_a + area_b - shared if mode == 'iou' else area_a
-    return shared / base if base > 0 else 0.
+    base = area_a if mode == 'iof' else area_a + area_b - shared
+    share = shared / base if base > 0 else 0.
+    if mode != 'giou':
+        return share
+    around = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
+    return share - (around - max(base, EPS)) / around if around > 0 else share
 
 
 def ssd300():
@@ -30,12 +35,33 @@ def ssd300():
     return generator.grid_anchors([(side, side) for side in (38, 19, 10, 5, 3, 1)], torch.device('cpu'))
 
 
-@pytest.mark.parametrize('mode', ['iou', 'iof'])
+@pytest.mark.parametrize('mode', ['iou', 'iof', 'giou'])
 @given(first=box_lists, second=box_lists)
 def test_overlaps_are_those_of_the_definition(mode, first, second):
     actual = bbox_overlaps(torch.tensor(first), torch.tensor(second), mode)
     expected = torch.tensor([[overlap_by_definition(a, b, mode) for b in second] for a in first])
-    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6 if mode == 'giou' else 0)
+
+
+@pytest.mark.parametrize('mode', ['iou', 'iof', 'giou'])
+@given(pairs=st.lists(st.tuples(boxes, boxes), min_size=1, max_size=6))
+def test_overlaps_of_pairs_are_the_diagonal_of_those_of_two_lists(mode, pairs):
+    first, second = (torch.tensor(part) for part in zip(*pairs))
+    paired = paired_overlaps(first, second, mode)
+    assert paired.equal(bbox_overlaps(first, second, mode).diagonal())
+    assert BboxOverlaps2D()(first, second, mode, is_aligned=True).equal(paired)
+    assert BboxOverlaps2D()(first, second, mode).shape == (len(pairs), len(pairs))
+
+
+def test_giou_of_boxes_far_apart_is_near_minus_one():
+    a, b = torch.tensor([0., 0., 1., 1.]), torch.tensor([99., 99., 100., 100.])
+    assert paired_overlaps(a, b, 'giou').item() == pytest.approx(-(10000 - 2) / 10000)
+    assert paired_overlaps(a, a, 'giou').item() == 1
+
+
+def test_another_measure_is_refused():
+    with pytest.raises(ConfigError, match="'iou', 'iof' or 'giou', not 'diou'"):
+        bbox_overlaps(torch.zeros(1, 4), torch.zeros(1, 4), 'diou')
 
 
 @given(first=box_lists, second=box_lists)

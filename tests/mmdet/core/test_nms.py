@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmcv_need.errors import ConfigError
-from mmdet.core.post_processing.nms import GreedyNMS
+from mmcv_need.registry import build
+from mmdet.core.post_processing.nms import NMS, GreedyNMS, keep_all
 
 # Few coordinates and scores: scores tie, IoUs tie with the threshold, boxes repeat, some are empty.
 edges = st.integers(0, 8).map(float)
@@ -23,40 +24,43 @@ def arrays(rows):
     return bboxes, table[:, 4] / 10, table[:, 5].astype(np.int64)
 
 
-def iou(a, b):
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+def iou(a, b, offset=0):
+    width, height = (min(a[axis + 2], b[axis + 2]) - max(a[axis], b[axis]) + offset for axis in (0, 1))
     shared = max(width, 0) * max(height, 0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    area_a, area_b = ((box[2] - box[0] + offset) * (box[3] - box[1] + offset) for box in (a, b))
+    union = area_a + area_b - shared
     return np.float32(shared / union) if union > 0 else np.float32(0)
 
 
-def keep_one_class(indices, bboxes, scores, threshold):
+def keep_one_class(indices, bboxes, scores, threshold, offset=0):
     """The best is kept, what overlaps it is dropped, and again, on a list of indices."""
     left, kept = sorted(indices, key=lambda i: -scores[i]), []  # sorted() keeps the order of ties
     while left:
         best = left.pop(0)
         kept.append(best)
-        left = [i for i in left if not iou(bboxes[best], bboxes[i]) > np.float32(threshold)]
+        left = [i for i in left if not iou(bboxes[best], bboxes[i], offset) > np.float32(threshold)]
     return kept
 
 
-def keep_class_by_class(bboxes, scores, labels, threshold):
+def keep_class_by_class(bboxes, scores, labels, threshold, offset=0):
     kept = []
     for label in np.unique(labels):
-        kept += keep_one_class(np.flatnonzero(labels == label).tolist(), bboxes.tolist(), scores, threshold)
+        kept += keep_one_class(np.flatnonzero(labels == label).tolist(), bboxes.tolist(), scores, threshold, offset)
     return sorted(kept, key=lambda i: (-scores[i], i))
 
 
-@given(rows=candidates, threshold=thresholds)
-def test_it_keeps_what_a_loop_over_each_class_keeps(rows, threshold):
+@given(rows=candidates, threshold=thresholds, offset=st.integers(0, 1))
+def test_it_keeps_what_a_loop_over_each_class_keeps(rows, threshold, offset):
     bboxes, scores, labels = arrays(rows)
-    assert GreedyNMS(threshold)(bboxes, scores, labels).tolist() == keep_class_by_class(bboxes, scores, labels, threshold)
+    kept, kept_scores = GreedyNMS(threshold, offset=offset)(bboxes, scores, labels)
+    assert kept.tolist() == keep_class_by_class(bboxes, scores, labels, threshold, offset)
+    assert kept_scores.tolist() == scores[kept].tolist()
 
 
 @given(rows=candidates, threshold=thresholds)
 def test_class_agnostic_suppression_is_suppression_of_one_class(rows, threshold):
     bboxes, scores, labels = arrays(rows)
-    kept = GreedyNMS(threshold, class_agnostic=True)(bboxes, scores, labels)
+    kept, _ = GreedyNMS(threshold, class_agnostic=True)(bboxes, scores, labels)
     assert kept.tolist() == keep_one_class(range(len(scores)), bboxes.tolist(), scores, threshold)
 
 
@@ -64,8 +68,8 @@ def test_class_agnostic_suppression_is_suppression_of_one_class(rows, threshold)
 def test_stopping_early_is_the_same_as_cutting_off_the_end(rows, threshold, max_num, class_agnostic):
     bboxes, scores, labels = arrays(rows)
     nms = GreedyNMS(threshold, class_agnostic)
-    stopped = nms(bboxes, scores, labels, max_num)
-    assert stopped.tolist() == nms(bboxes, scores, labels)[:max_num].tolist()
+    stopped, _ = nms(bboxes, scores, labels, max_num)
+    assert stopped.tolist() == nms(bboxes, scores, labels)[0][:max_num].tolist()
 
 
 def test_many_random_boxes_agree_with_the_loop():
@@ -73,31 +77,69 @@ def test_many_random_boxes_agree_with_the_loop():
     corners = rng.uniform(0, 100, (400, 2, 2)).astype(np.float32)
     bboxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     scores, labels = rng.random(400, dtype=np.float32), rng.integers(0, 5, 400)
-    assert GreedyNMS(0.45)(bboxes, scores, labels).tolist() == keep_class_by_class(bboxes, scores, labels, 0.45)
+    assert GreedyNMS(0.45)(bboxes, scores, labels)[0].tolist() == keep_class_by_class(bboxes, scores, labels, 0.45)
 
 
 def test_an_overlap_equal_to_the_threshold_is_kept():
     bboxes = np.array([[0, 0, 8, 8], [0, 0, 8, 4]], dtype=np.float32)
     scores, labels = np.array([.9, .8], dtype=np.float32), np.zeros(2, dtype=np.int64)
-    assert GreedyNMS(0.5)(bboxes, scores, labels).tolist() == [0, 1]
-    assert GreedyNMS(0.49)(bboxes, scores, labels).tolist() == [0]
+    assert GreedyNMS(0.5)(bboxes, scores, labels)[0].tolist() == [0, 1]
+    assert GreedyNMS(0.49)(bboxes, scores, labels)[0].tolist() == [0]
 
 
 def test_boxes_of_other_classes_do_not_suppress_wherever_they_are():
     """Shifting classes apart, as MMDetection does, loses bits at large coordinates; comparing labels does not."""
     bboxes = np.array([[0, 0, 8, 8], [0, 0, 8, 8], [1e7, 1e7, 1e7 + 8, 1e7 + 8]], dtype=np.float32)
     scores = np.array([.7, .9, .8], dtype=np.float32)
-    assert GreedyNMS(0.5)(bboxes, scores, np.array([0, 70, 79])).tolist() == [1, 2, 0]
+    assert GreedyNMS(0.5)(bboxes, scores, np.array([0, 70, 79]))[0].tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize('max_num', [None, 0, 5])
 def test_nothing_in_nothing_out(max_num):
-    kept = GreedyNMS()(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), max_num)
-    assert kept.shape == (0,)
-    assert kept.dtype == np.int64
+    kept, scores = GreedyNMS()(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), max_num)
+    assert kept.shape == scores.shape == (0,)
+    assert (kept.dtype, scores.dtype) == (np.int64, np.float32)
 
 
 @pytest.mark.parametrize('threshold', [-0.1, 1.1, float('nan')])
 def test_a_threshold_outside_0_to_1_is_refused(threshold):
     with pytest.raises(ConfigError, match='iou_threshold'):
         GreedyNMS(threshold)
+
+
+@given(rows=candidates, threshold=thresholds, score_threshold=st.sampled_from([0., 0.1, 0.2, 0.3]), max_num=st.integers(-1, 5))
+def test_candidates_up_to_the_score_threshold_take_no_part_and_max_num_are_kept(rows, threshold, score_threshold, max_num):
+    bboxes, scores, labels = arrays(rows)
+    above = np.flatnonzero(scores > np.float32(score_threshold))
+    expected = above[keep_class_by_class(bboxes[above], scores[above], labels[above], threshold)]
+    nms = GreedyNMS(threshold, score_threshold=score_threshold, max_num=max_num)
+    assert nms(bboxes, scores, labels)[0].tolist() == expected[:max_num if max_num > 0 else None].tolist()
+    assert nms(bboxes, scores, labels, max_num=2)[0].tolist() == expected[:min(max_num, 2) if max_num > 0 else 2].tolist()
+
+
+def test_tiny_boxes_overlap_like_large_ones_and_empty_ones_do_not():
+    bboxes = np.array([[0, 0, 1e-5, 1e-5]] * 2 + [[5, 5, 5, 5]] * 2, dtype=np.float32)
+    kept, _ = GreedyNMS(0.5)(bboxes, np.array([.4, .3, .2, .1], dtype=np.float32), np.zeros(4, dtype=np.int64))
+    assert kept.tolist() == [0, 2, 3]
+
+
+def test_a_config_of_mmdetection_builds_it_with_old_names_too():
+    new = build(dict(type='nms', iou_threshold=0.4, split_thr=5000, class_agnostic=True, max_num=7), NMS)
+    old = build(dict(type='nms', iou_thr=0.4), NMS)
+    assert (new.iou_threshold, new.class_agnostic, new.max_num) == (0.4, True, 7)
+    assert (old.iou_threshold, old.class_agnostic, old.max_num) == (0.4, False, None)
+    assert GreedyNMS().iou_threshold == 0.5
+
+
+@pytest.mark.parametrize('options, words', [({'iou_threshold': 0.4, 'iou_thr': 0.4}, 'old name of iou_threshold'),
+                                            ({'iou_thr': 2}, 'iou_threshold 2 is not in 0..1'), ({'offset': 2}, 'offset 2')])
+def test_what_cannot_be_meant_is_one_line(options, words):
+    with pytest.raises(ConfigError, match=words) as error:
+        GreedyNMS(**options)
+    assert '\n' not in str(error.value)
+
+
+def test_no_suppression_keeps_all_in_their_order():
+    scores = np.array([.1, .9, .5], dtype=np.float32)
+    kept, same = keep_all(np.zeros((3, 4), np.float32), scores, np.zeros(3, np.int64))
+    assert kept.tolist() == [0, 1, 2] and same is scores

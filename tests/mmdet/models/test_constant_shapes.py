@@ -177,6 +177,14 @@ def test_everything_works_without_values():
         assert seen.waits == []
 
 
+def test_ignored_regions_and_padded_pictures_ask_for_no_values_either():
+    loss, (scores, deltas, gt_bboxes, gt_labels) = Loss(300, 'meta', ignore_iof_thr=0.5), Loss(300, 'meta').meta_batch(2, 8)
+    regions, valid = torch.empty(2, 8, 4, device='meta'), torch.empty(2, 8732, device='meta', dtype=torch.bool)
+    with Operations() as seen:
+        losses = loss.head.loss(scores, deltas, loss.anchors, gt_bboxes, gt_labels, loss.cfg, regions, valid)
+    assert losses['loss_cls'].shape == (2,) and seen.waits == []
+
+
 def peak_bytes(loss, arguments):
     with Operations() as seen:
         kept = loss(*arguments)

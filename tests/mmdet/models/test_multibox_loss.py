@@ -72,7 +72,7 @@ def test_matches_the_definition(share_positive, device):
 
 @settings(max_examples=25, deadline=None)
 @given(share_positive=st.floats(0, 1), share_ignored=st.floats(0, 1), levels=st.sampled_from([None, 1, 3]),
-       ratio=st.sampled_from([0, 1, 2.5, 3, 100]), beta=st.sampled_from([1., 1 / 9, .5]), seed=st.integers(0, 2**31))
+       ratio=st.sampled_from([0, 1, 2.5, 3, 100]), beta=st.sampled_from([1., 1 / 9, .5, 0.]), seed=st.integers(0, 2**31))
 def test_matches_it_with_ignored_boxes_ties_and_other_ratios(share_positive, share_ignored, levels, ratio, beta, seed):
     check(batch(share_positive, share_ignored, seed, levels), neg_pos_ratio=ratio, beta=beta)
 
@@ -163,7 +163,7 @@ def test_half_precision_scores_are_computed_in_float32():
     assert all(losses[name].equal(exact[name]) for name in exact)
 
 
-@pytest.mark.parametrize('beta, expected', [(1.0, [0., .125, .5, 1.5]), (.5, [0., .25, .75, 1.75])])
+@pytest.mark.parametrize('beta, expected', [(1.0, [0., .125, .5, 1.5]), (.5, [0., .25, .75, 1.75]), (0., [0., .5, 1., 2.])])
 def test_the_loss_of_an_offset_is_a_square_below_beta_and_a_line_above(beta, expected):
     """Four images of one positive box, off by 0, 0.5, 1 and 2 in one of its offsets."""
     labels, positive = torch.zeros(4, 1, dtype=torch.int64), torch.ones(4, 1, dtype=torch.bool)
@@ -172,6 +172,25 @@ def test_the_loss_of_an_offset_is_a_square_below_beta_and_a_line_above(beta, exp
         deltas[:, 0, 2] = sign * torch.tensor([0., .5, 1., 2.])
         losses = multibox_loss(torch.zeros(4, 1, 2), deltas, labels, torch.zeros(4, 1, 4), positive, ~positive, beta=beta)
         assert (losses['loss_bbox'] * 4).tolist() == expected
+
+
+def test_plain_l1_has_finite_gradients_where_an_offset_is_right_and_none_where_there_is_no_object():
+    deltas = torch.tensor([[[0., 2., -2., 0.], [9., 9., 9., 9.]]], requires_grad=True)
+    positive = torch.tensor([[True, False]])
+    losses = multibox_loss(torch.zeros(1, 2, 2), deltas, (~positive).long(), torch.zeros(1, 2, 4), positive, ~positive, beta=0.)
+    losses['loss_bbox'].sum().backward()
+    assert deltas.grad.tolist() == [[[0., 1., -1., 0.], [0., 0., 0., 0.]]]
+
+
+@given(rows=st.lists(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=6, max_size=6), min_size=1, max_size=3),
+       data=st.data())
+def test_the_hardest_by_rank_sum_up_to_the_top_k_with_and_without_ties(rows, data):
+    loss = torch.tensor([[float(value) for value, _ in row] for row in rows])
+    negative = torch.tensor([[flag for _, flag in row] for row in rows])
+    num_kept = [data.draw(st.integers(0, 8)) for _ in rows]
+    expected = [of[mask].topk(min(kept, int(mask.sum()))).values.sum().item()
+                for of, mask, kept in zip(loss, negative, num_kept)]
+    assert hardest_sum(loss, negative, torch.tensor(num_kept)).tolist() == expected
 
 
 def test_hardest_sum_of_none_wanted_is_zero_and_of_all_is_all():
