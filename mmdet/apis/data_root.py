@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, Mapping, Tuple
+from typing import Any, Iterator, List, Mapping, Tuple
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, DataError
 from mmdet.datasets.coco_reader import WHERE_COCO_GOES
+from mmdet.datasets.voc_reader import WHERE_VOC_GOES
 
 
 def replace_data_root(cfg: Config, root: str) -> None:
@@ -40,6 +41,7 @@ def _replace(node: Any, old: str, new: str) -> int:
 
 
 NEEDED = (('ann_file', os.path.isfile, 'annotation file'), ('img_prefix', os.path.isdir, 'folder of pictures'))
+WHERE_TO = {'CocoDataset': WHERE_COCO_GOES, 'VOCDataset': WHERE_VOC_GOES}
 
 
 def check_data_files(cfg: Config, *sections: str) -> None:
@@ -51,19 +53,27 @@ def check_data_files(cfg: Config, *sections: str) -> None:
     for section in sections:
         for key, dataset in _datasets(f'data.{section}', cfg['data'].get(section)):
             for name, exists, what in NEEDED:
-                path = os.path.join(dataset.get('data_root') or '', str(dataset.get(name) or ''))
-                if path and not exists(path):
+                missing = [path for path in _paths(dataset, name) if not exists(path)]
+                if missing:
                     place = f"{cfg.where(f'{key}.{name}')}: ".lstrip(': ')
-                    raise DataError(f'{place}{key}: no {what} at {path}. {WHERE_COCO_GOES}')
+                    advice = WHERE_TO.get(str(dataset.get('type')), f'Check {name} and data_root of this dataset')
+                    raise DataError(f'{place}{key}: no {what} at {missing[0]}. {advice}')
+
+
+def _paths(dataset: Mapping[str, Any], name: str) -> List[str]:
+    """What a dataset says under a name, one path or several, below its `data_root`."""
+    given = dataset.get(name)
+    given = given if isinstance(given, (list, tuple)) else [given]
+    return [path for path in (os.path.join(dataset.get('data_root') or '', str(value or '')) for value in given) if path]
 
 
 def _datasets(key: str, node: Any) -> Iterator[Tuple[str, Mapping[str, Any]]]:
-    """The datasets with an annotation file at and below a key, with their keys; inside wrappers too."""
+    """The datasets with annotation files at and below a key, with their keys; inside wrappers too."""
     if isinstance(node, (list, tuple)):
         node = dict(enumerate(node))
     elif not isinstance(node, dict):
         return
-    if isinstance(node.get('ann_file'), str):
+    if isinstance(node.get('ann_file'), (str, list, tuple)):
         yield key, node
     for name, value in node.items():
         yield from _datasets(f'{key}.{name}', value)

@@ -10,6 +10,7 @@ from typing import Any
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks import HOOKS
+from mmdet.apis.dataset_lists import split_ann_files
 
 # Extra layers of SSDVGG before MMDetection 2.14, which had them in the backbone, by input size: strides, paddings, last kernel.
 OLD_EXTRA_LAYERS = {300: ((2, 2, 1, 1), (1, 1, 0, 0), 3), 512: ((2, 2, 2, 2, 1), (1, 1, 1, 1, 1), 4)}
@@ -29,6 +30,9 @@ def canonical(cfg: Config) -> Config:
     _move(cfg, 'data.imgs_per_gpu', 'data.samples_per_gpu')
     for section in ('val', 'test'):  # before MMDetection 2.24 the loader's batch stood in the dataset's dict
         _move(cfg, f'data.{section}.samples_per_gpu', f'data.{section}_dataloader.samples_per_gpu')
+    for section in ('train', 'val', 'test'):
+        if lookup(cfg, f'data.{section}') is not None:
+            cfg.data[section] = split_ann_files(cfg.data[section], f'data.{section}')
     if cfg.get('model') is not None:
         _pretrained(cfg)
         _neck(cfg)

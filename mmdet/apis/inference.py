@@ -17,8 +17,9 @@ from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build, check
 from mmdet.apis.checks import require
+from mmdet.apis.dataset_lists import first_dataset
 from mmdet.apis.dialects import canonical
-from mmdet.apis.test import finish_batch
+from mmdet.apis.test import detect, finish_batch
 from mmdet.datasets import PIPELINES
 from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.datasets.loader.collate import collate
@@ -42,7 +43,7 @@ class Detector:
         self.model = model.eval()
         self.cfg = cfg
         self.CLASSES = tuple(classes)
-        self.pipeline = Compose(build(cfg, PIPELINES, key='data.test.pipeline'))
+        self.pipeline = Compose(build(cfg, PIPELINES, key=f"{first_dataset(cfg.data.test, 'data.test')}.pipeline"))
 
 
 def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None, device: str = 'auto',
@@ -116,9 +117,9 @@ def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture
     pictures: List[Picture] = [imgs] if single else list(imgs)
     if not pictures:
         raise ConfigError('inference_detector needs at least one picture')
-    batch = detector.model.on_device(collate([detector.pipeline(_sample(picture)) for picture in pictures]))
+    batch = collate([detector.pipeline(_sample(picture)) for picture in pictures])
     with torch.no_grad():
-        found = detector.model.module(return_loss=False, rescale=True, img=batch['img'], img_metas=batch['img_metas'])
+        found = detect(detector.model, batch)
     results = [picture.by_class(len(detector.CLASSES)) for picture in found]
     return results[0] if single else results
 

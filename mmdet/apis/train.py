@@ -1,6 +1,7 @@
 """Wire a training run together: wrapper, optimizer, loaders, runner, hooks."""
 from __future__ import annotations
 
+import copy
 from contextlib import nullcontext
 from logging import Logger
 from typing import Any, Dict, Optional
@@ -22,7 +23,9 @@ from mmcv_need.precision import HalfPrecision
 from mmcv_need.priority import Priority
 from mmcv_need.registry import build
 from mmdet.apis.checks import evaluates, workflow_of
+from mmdet.apis.dataset_lists import with_defaults
 from mmdet.apis.dialects import with_lr_hook
+from mmdet.apis.evaluation import check_eval_options
 from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings
 from mmdet.apis.test import finish_batch, test_detector
 from mmdet.datasets import DATASETS, eval_loader, train_loader
@@ -99,6 +102,8 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Opt
         raise ConfigError(f"{cfg.where('data.val')}: data.val: a {type(dataset).__name__} has no metrics; "
                           f'name the dataset itself')
     dataset.check_metrics(settings.options.get('metric', []), where=cfg.where('evaluation.metric'))
+    options = {name: value for name, value in settings.options.items() if name != 'metric'}
+    check_eval_options(options, dataset, f"{cfg.where('evaluation')}: evaluation".lstrip(': '))
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
@@ -110,8 +115,9 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Opt
 
 def build_dataset(cfg: Config, section: str, **given: Any) -> Any:
     """The dataset of `data.train`, `data.val` or `data.test`; `given` are defaults for what the config does not say."""
-    missing = {name: value for name, value in given.items() if name not in cfg.data[section]}
-    return build(cfg, DATASETS, key=f'data.{section}', **missing)
+    cfg = copy.deepcopy(cfg)
+    cfg.data[section] = with_defaults(cfg.data[section], **given)
+    return build(cfg, DATASETS, key=f'data.{section}')
 
 
 def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[EvalHook]) -> None:

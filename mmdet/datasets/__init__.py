@@ -1,6 +1,6 @@
 """Importing this package registers every dataset and transform."""
-from mmdet.datasets import coco, pipelines, wrappers
+from mmdet.datasets import coco, custom, pipelines, voc, wrappers
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.loader.data_loader import eval_loader, train_loader
 
-__all__ = ['DATASETS', 'PIPELINES', 'coco', 'eval_loader', 'pipelines', 'train_loader', 'wrappers']
+__all__ = ['DATASETS', 'PIPELINES', 'coco', 'custom', 'eval_loader', 'pipelines', 'train_loader', 'voc', 'wrappers']

@@ -2,26 +2,23 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-import numpy as np
-
-from mmcv_need.errors import DataError
 from mmdet.core.evaluation.coco_metric import CocoMetric, check_metrics
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.datasets.coco_reader import choose_categories, load_json, to_columns
-from mmdet.datasets.pipelines import Compose, Sample
-
-MIN_SIDE = 32  # training leaves out pictures with a side below this, as MMDetection does
+from mmdet.datasets.pictures import AnnotatedPictures, class_names
 
 
 @DATASETS.register_module(parts=dict(pipeline=PIPELINES))
-class CocoDataset:
+class CocoDataset(AnnotatedPictures):
     """Pictures and boxes of a COCO annotation file.
 
-    Labels follow the order of the file's categories, as in MMDetection; so do the names in `CLASSES`.
+    Labels follow the order of the file's categories, as in MMDetection; so do the names in `CLASSES`. Where that is not the
+    order of `classes`, a warning says so.
 
     Args:
         ann_file: the json.
@@ -38,60 +35,37 @@ class CocoDataset:
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
-        self.ann_file = os.path.join(data_root or '', ann_file)
-        self.img_prefix = os.path.join(data_root or '', img_prefix)
-        self.test_mode = test_mode
-        self.pipeline = Compose(pipeline)
-        content = load_json(self.ann_file)
-        wanted = _class_names(classes)
-        self.cat_ids, names = choose_categories(self.ann_file, content, wanted)
+        path = os.path.join(data_root or '', ann_file)
+        content = load_json(path)
+        wanted = None if classes is None else class_names(classes)
+        self.cat_ids, names = choose_categories(path, content, wanted)
         if wanted is None and set(self.CLASSES) <= set(names):
-            self.cat_ids, names = choose_categories(self.ann_file, content, self.CLASSES)
-        self.CLASSES = tuple(names)
-        self.annotations = to_columns(self.ann_file, content, self.cat_ids)
-        if not test_mode:
-            self.annotations = self.annotations.subset(self._usable(filter_empty_gt))
-        if not len(self.annotations):
-            raise DataError(f'{self.ann_file}: none of its {len(content["images"])} pictures has a box of the wanted classes '
-                            f'({", ".join(names[:5])}) and sides of {MIN_SIDE} pixels or more; check `classes`, or set '
-                            f'filter_empty_gt=False')
+            wanted = list(self.CLASSES)
+            self.cat_ids, names = choose_categories(path, content, wanted)
+        _announce_order(path, names, names if wanted is None else wanted, 'COCO' if classes is None else '`classes`')
         self._metric: Optional[CocoMetric] = None
-        widths, heights = self.annotations.sizes.T
-        self.flag = (widths > heights).astype(np.uint8)  # the sampler makes batches of one kind
-
-    def _usable(self, filter_empty_gt: bool) -> np.ndarray:
-        """Indices of the pictures to train on. A picture whose boxes are all left out still counts as annotated."""
-        large = self.annotations.sizes.min(axis=1) >= MIN_SIDE
-        return np.flatnonzero(large & self.annotations.annotated if filter_empty_gt else large)
-
-    def __len__(self) -> int:
-        return len(self.annotations)
-
-    def get_ann_info(self, index: int) -> Dict[str, np.ndarray]:
-        return self.annotations.boxes_of(index)
-
-    def sample(self, index: int, rng: np.random.Generator) -> Any:
-        """Picture `index` through the pipeline; `rng` decides everything that is random about it."""
-        sample = Sample(img_info=self.annotations.info(index), img_prefix=self.img_prefix, rng=rng)
-        if not self.test_mode:
-            sample['ann_info'] = self.get_ann_info(index)
-        return self.pipeline(sample)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.sample(index, np.random.default_rng(index))
+        super().__init__(path, to_columns(path, content, self.cat_ids), names, pipeline,
+                         os.path.join(data_root or '', img_prefix), test_mode, filter_empty_gt)
 
     def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'bbox', logger: Any = None,
-                 classwise: bool = False) -> Dict[str, Any]:
+                 classwise: bool = False, proposal_nums: Sequence[int] = (100, 300, 1000),
+                 iou_thrs: Union[float, Sequence[float], None] = None,
+                 metric_items: Union[str, Sequence[str], None] = None) -> Dict[str, Any]:
         """COCO metrics of detections, one for each picture in order; see core/evaluation/coco_metric.py."""
         if self._metric is None:
             self._metric = CocoMetric(load_json(self.ann_file), self.annotations.ids, self.cat_ids, self.CLASSES)
-        return self._metric(results, metric=metric, logger=logger, classwise=classwise)
+        return self._metric(results, metric=metric, logger=logger, classwise=classwise, proposal_nums=proposal_nums,
+                            iou_thrs=iou_thrs, metric_items=metric_items)
 
 
-def _class_names(classes: Union[str, Sequence[str], None]) -> Optional[List[str]]:
-    if not isinstance(classes, str):
-        return None if classes is None else list(classes)
-    if not os.path.isfile(classes):
-        raise DataError(f"classes='{classes}': no such text file; for a single class write classes=('{classes}', )")
-    with open(classes, encoding='utf-8') as file:
-        return [line.strip() for line in file if line.strip()]
+def _announce_order(path: str, names: Sequence[str], wanted: Sequence[str], who: str) -> None:
+    """Warn if the names are in another order than they were asked for: label 0 may not be what a reader thinks."""
+    names, wanted = list(dict.fromkeys(names)), list(dict.fromkeys(wanted))
+    if names != wanted:
+        start = next(i for i, (ours, theirs) in enumerate(zip(names, wanted)) if ours != theirs)
+        warnings.warn(f"{path}: labels follow the order of the file, as in MMDetection: from label {start} on "
+                      f"{_some(names[start:])}; the order of {who} is {_some(wanted[start:])}", UserWarning, stacklevel=3)
+
+
+def _some(names: List[str]) -> str:
+    return ', '.join(names[:10]) + (', ...' if len(names) > 10 else '')

@@ -1,6 +1,7 @@
 """Read a COCO annotation file into columns."""
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import orjson
 
 from mmcv_need.errors import DataError, did_you_mean
-from mmdet.datasets.annotations import Annotations
+from mmdet.datasets.annotations import IGNORED, LEFT_OUT, WANTED, Annotations
 
 WHERE_COCO_GOES = ('Download COCO 2017 from https://cocodataset.org/#download and unpack it so that data/coco/ holds '
                    'annotations/, train2017/ and val2017/ (data/README.md), or say where it is: --data-root DIR')
@@ -67,16 +68,16 @@ def to_columns(path: str, content: Mapping[str, Any], category_ids: Sequence[int
     """Pictures in the order of the file, with the boxes of the wanted categories.
 
     Boxes are left out, as in MMDetection, if `ignore` is set, they do not touch the picture, they have no area, or a side is
-    below one pixel. Crowds are kept as ignored.
+    below one pixel. Crowds are ignored.
     """
     images = content['images']
     ids = [_integer(path, i, item, 'id') for i, item in enumerate(images)]
+    _check_unique(path, 'images', ids)
+    _check_unique(path, 'annotations', [item.get('id') if isinstance(item, dict) else None for item in content['annotations']])
     place = {number: i for i, number in enumerate(ids)}
-    sizes = np.array([(_integer(path, i, item, 'width'), _integer(path, i, item, 'height'))
-                      for i, item in enumerate(images)], dtype=np.int64).reshape(-1, 2)
+    sizes = [(_integer(path, i, item, 'width'), _integer(path, i, item, 'height')) for i, item in enumerate(images)]
     label_of = {number: label for label, number in enumerate(category_ids)}
-    annotated = np.zeros(len(images), dtype=bool)
-    pictures, boxes, labels, ignored = [], [], [], []
+    pictures, boxes, labels, kinds = [], [], [], []
     for i, item in enumerate(content['annotations']):
         picture = place.get(record(path, 'annotations', i, item, 'image_id'))
         if picture is None:
@@ -84,26 +85,38 @@ def to_columns(path: str, content: Mapping[str, Any], category_ids: Sequence[int
         label = label_of.get(record(path, 'annotations', i, item, 'category_id'))
         if label is None:
             continue
-        annotated[picture] = True
-        if item.get('ignore'):
-            continue
-        x, y, w, h = _bbox(path, i, item)
-        width, height = sizes[picture]
-        touches = min(x + w, width) > max(x, 0) and min(y + h, height) > max(y, 0)
-        area = item.get('area')
-        if not touches or (w * h if area is None else area) <= 0 or w < 1 or h < 1:
-            continue
-        crowd = bool(item.get('iscrowd'))
+        box, kind = _box(path, i, item, sizes[picture])
         pictures.append(picture)
-        boxes.append((x, y, x + w, y + h))
-        labels.append(-1 if crowd else label)
-        ignored.append(crowd)
+        boxes.append(box)
+        labels.append(label)
+        kinds.append(kind)
     order = np.argsort(np.array(pictures, dtype=np.int64), kind='stable')
     counts = np.bincount(np.array(pictures, dtype=np.int64), minlength=len(images))
     return Annotations([record(path, 'images', i, item, 'file_name') for i, item in enumerate(images)],
-                       np.array(ids, dtype=np.int64), sizes, np.concatenate([[0], np.cumsum(counts)]),
+                       np.array(ids, dtype=np.int64), np.array(sizes, dtype=np.int64).reshape(-1, 2),
+                       np.concatenate([[0], np.cumsum(counts)]),
                        np.array(boxes, dtype=np.float32).reshape(-1, 4)[order], np.array(labels, dtype=np.int64)[order],
-                       np.array(ignored, dtype=bool)[order], annotated)
+                       np.array(kinds, dtype=np.int8)[order])
+
+
+def _check_unique(path: str, table: str, ids: Sequence[Any]) -> None:
+    """No id occurs twice. Nothing needs the ids of annotations, so what is none does not count."""
+    seen: Dict[Any, int] = {}
+    for i, number in enumerate(ids):
+        if isinstance(number, (int, str)) and seen.setdefault(number, i) != i:
+            raise DataError(f'{path}: {table}[{seen[number]}] and {table}[{i}] have the same id {number}; ids must differ')
+
+
+def _box(path: str, index: int, item: Mapping[str, Any], size: Tuple[int, int]) -> Tuple[Tuple[float, ...], int]:
+    """Corners and kind of an annotation in a picture of this size."""
+    if item.get('ignore'):
+        return (0, 0, 0, 0), LEFT_OUT
+    x, y, w, h = _bbox(path, index, item)
+    touches = min(x + w, size[0]) > max(x, 0) and min(y + h, size[1]) > max(y, 0)
+    area = item.get('area')
+    if not touches or (w * h if area is None else area) <= 0 or w < 1 or h < 1:
+        return (0, 0, 0, 0), LEFT_OUT
+    return (x, y, x + w, y + h), IGNORED if item.get('iscrowd') else WANTED
 
 
 def _integer(path: str, index: int, item: Mapping[str, Any], key: str) -> int:
@@ -116,6 +129,6 @@ def _integer(path: str, index: int, item: Mapping[str, Any], key: str) -> int:
 
 def _bbox(path: str, index: int, item: Mapping[str, Any]) -> Tuple[float, float, float, float]:
     bbox = record(path, 'annotations', index, item, 'bbox')
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in bbox):
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in bbox):
         raise DataError(f'{path}: annotations[{index}].bbox is {bbox!r}; expected four finite numbers [x, y, width, height]')
     return tuple(bbox)

@@ -42,7 +42,7 @@ def test_the_old_and_the_new_name_of_the_options_at_once_are_refused(refused):
 
 @pytest.mark.parametrize('option, words', [
     ('claswise=True', ['--eval-options claswise', 'CocoDataset', "Did you mean 'classwise'?"]),
-    ('results=1', ['--eval-options results', 'CocoDataset', 'Known: classwise, jsonfile_prefix']),
+    ('results=1', ['--eval-options results', 'CocoDataset', 'Known: classwise, iou_thrs, jsonfile_prefix']),
     ('logger=1', ['--eval-options logger']),
     ('data.samples_per_gpu=4', ['--eval-options data.samples_per_gpu', '--cfg-options']),
     ('classwise=maybe', ['--eval-options classwise', "expected a value of type bool, not 'maybe'"]),

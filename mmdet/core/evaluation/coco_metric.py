@@ -5,31 +5,15 @@ COCO's own numbers (100 throughout) are logged beside them.
 """
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Dict, List, Mapping, Sequence, Union
 
 import numpy as np
 
-from mmcv_need.errors import ConfigError, did_you_mean
-from mmdet.core.evaluation.coco_api import find_evaluator, match
+from mmdet.core.evaluation import coco_summary as summary
+from mmdet.core.evaluation.coco_api import find_evaluator, match, result_rows
+from mmdet.core.evaluation.coco_options import PROPOSAL_NUMS, Choice, check_metrics
 from mmdet.core.post_processing.detections import Detections
-
-MAX_DETS = (1, 10, 100, 300, 1000)
-AREAS = {'': 0, '_s': 1, '_m': 2, '_l': 3}  # COCO's order: all, small (< 32^2), medium, large (>= 96^2 pixels)
-IOU = {50: 0, 75: 5}  # of COCO's thresholds 0.50, 0.55, ... 0.95
-METRICS = ('bbox',)
-
-
-def check_metrics(metric: Union[str, Sequence[str]], where: str = '') -> None:
-    """These are names of metrics, and there is a COCO evaluator: worth asking before hours of training.
-
-    Raises:
-        ConfigError: one is not; `where` goes first.
-        UserError: there is none.
-    """
-    find_evaluator()
-    for name in metric if isinstance(metric, (list, tuple)) else [metric]:
-        if name not in METRICS:
-            raise ConfigError(f"{where}: metric '{name}' is not supported.{did_you_mean(str(name), METRICS)}".lstrip(': '))
 
 
 class CocoMetric:
@@ -40,6 +24,9 @@ class CocoMetric:
         image_ids: (P,) of the pictures, in the order of the results.
         cat_ids: of the categories, in the order of the labels.
         class_names: likewise.
+
+    Attributes:
+        class_ap: mAP of each class by name, of the last call if that was for 'bbox'; -1 where the pictures have none.
     """
 
     def __init__(self, content: Mapping[str, Any], image_ids: np.ndarray, cat_ids: Sequence[int], class_names: Sequence[str]):
@@ -48,42 +35,71 @@ class CocoMetric:
         self.class_names = class_names
         self.ground_truth = _ground_truth(content, set(self.image_ids.tolist()), set(self.cat_ids.tolist()))
         self.evaluator = find_evaluator()
+        self.class_ap: Dict[str, float] = {}
 
     def __call__(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'bbox', logger: Any = None,
-                 classwise: bool = False) -> Dict[str, Any]:
+                 classwise: bool = False, proposal_nums: Sequence[int] = PROPOSAL_NUMS,
+                 iou_thrs: Union[float, Sequence[float], None] = None,
+                 metric_items: Union[str, Sequence[str], None] = None) -> Dict[str, Any]:
         """Names and values, rounded to four digits; -1 where there is nothing to find.
 
         Args:
             results: one a picture.
-            metric: 'bbox'.
-            logger: gets the table of COCO's own numbers.
-            classwise: log the mAP of each class as well.
+            metric: 'bbox', 'proposal' (recall whatever the class), or both.
+            logger: gets COCO's own numbers.
+            classwise: log a table of the classes as well.
+            proposal_nums: limits of detections; all numbers but bbox_mAP count as many as the last.
+            iou_thrs: instead of 0.50, 0.55, ... 0.95; mAP_50 and mAP_75 are -1 unless 0.5 and 0.75 are among them.
+            metric_items: which numbers, instead of mAP, mAP_50, mAP_75, mAP_s, mAP_m, mAP_l for 'bbox' and AR@100, AR@300,
+                AR@1000, AR_s@1000, AR_m@1000, AR_l@1000 for 'proposal'; either may have any of the twelve.
+
+        Raises:
+            ConfigError: a metric, or one of the last three, makes no sense.
         """
-        check_metrics(metric)
+        choice = check_metrics(metric, '', proposal_nums, iou_thrs, metric_items)
         if len(results) != len(self.image_ids):
             raise ValueError(f'{len(results)} results for {len(self.image_ids)} pictures')
-        rows = self._rows(results)
-        if not len(rows):
-            if logger:
-                logger.error('The model found nothing in %d pictures: every metric is 0', len(results))
-            return _named([0.0] * 6)
-        found = match(self.evaluator, self.ground_truth, rows, self.cat_ids.tolist(), MAX_DETS)
-        if logger:
-            logger.info('Evaluating bbox with %s: %d detections in %d pictures', self.evaluator.name, len(rows), len(results))
-            for line in summary_lines(found):
-                logger.info(line)
-            for line in classwise_lines(found, self.class_names) if classwise else []:
-                logger.info(line)
-        return _named(mmdet_numbers(found))
+        rows = result_rows(results, self.image_ids, self.cat_ids)
+        if not len(rows) and logger:
+            logger.error('The model found nothing in %d pictures: every metric is 0', len(results))
+        self.class_ap = {}
+        values: Dict[str, Any] = {}
+        for name in choice.metrics:
+            numbers = (self._numbers(name, rows, choice, logger, classwise) if len(rows) else
+                       dict.fromkeys(summary.number_names(choice.proposal_nums), 0.0))
+            values.update(_named(name, numbers, choice.items))
+        return values
 
-    def _rows(self, results: Sequence[Detections]) -> np.ndarray:
-        """(n, 7) float64 image id, x, y, width, height, score, category id."""
-        parts = []
-        for image_id, found in zip(self.image_ids, results):
-            boxes = found.bboxes.astype(np.float64)
-            parts.append(np.column_stack([np.full(len(boxes), image_id, dtype=np.float64), boxes[:, :2],
-                                          boxes[:, 2:] - boxes[:, :2], found.scores, self.cat_ids[found.labels]]))
-        return np.concatenate(parts) if parts else np.zeros((0, 7))
+    def _numbers(self, metric: str, rows: np.ndarray, choice: Choice, logger: Any, classwise: bool) -> Dict[str, float]:
+        """All twelve numbers of a metric, and the log of them."""
+        found = match(self.evaluator, self.ground_truth, rows, self.cat_ids.tolist(),
+                      [*summary.OFFICIAL_MAX_DETS, *choice.proposal_nums], choice.iou_thrs, use_cats=metric == 'bbox')
+        numbers = summary.mmdet_numbers(found, choice.proposal_nums)
+        lines = summary.official_lines(found) if metric == 'bbox' else summary.proposal_lines(numbers)
+        if metric == 'bbox':
+            values = summary.class_average_precision(found)
+            self.class_ap = dict(zip(self.class_names, values))
+            lines += summary.class_table(self.class_names, values, self._box_counts()) if classwise else []
+        if logger:
+            logger.info('Evaluating %s with %s: %d detections in %d pictures', metric, self.evaluator.name, len(rows),
+                        len(self.image_ids))
+            for line in lines:
+                logger.info(line)
+        return numbers
+
+    def _box_counts(self) -> List[int]:
+        """How many boxes of each class there are to find."""
+        boxes = Counter(item['category_id'] for item in self.ground_truth['annotations'] if not item['iscrowd'])
+        return [boxes[number] for number in self.cat_ids.tolist()]
+
+
+def _named(metric: str, numbers: Mapping[str, float], items: Sequence[str]) -> Dict[str, Any]:
+    """The wanted numbers under MMDetection's names."""
+    if metric == 'proposal':
+        return {item: round(numbers[item], 4) for item in items or list(numbers)[len(summary.PRECISIONS):]}
+    values: Dict[str, Any] = {f'bbox_{item}': round(numbers[item], 4) for item in items or summary.PRECISIONS}
+    values['bbox_mAP_copypaste'] = ' '.join(f'{numbers[item]:.4f}' for item in summary.PRECISIONS)
+    return values
 
 
 def _ground_truth(content: Mapping[str, Any], image_ids: set, cat_ids: set) -> Dict[str, Any]:
@@ -99,52 +115,3 @@ def _ground_truth(content: Mapping[str, Any], image_ids: set, cat_ids: set) -> D
     images = [{'id': i['id'], 'width': i['width'], 'height': i['height']} for i in content['images'] if i['id'] in image_ids]
     return {'images': images, 'annotations': annotations,
             'categories': [{'id': c['id'], 'name': c['name']} for c in content['categories']]}
-
-
-def average_precision(found: Mapping[str, np.ndarray], area: str = '', max_dets: int = 100,
-                      iou: Union[int, slice] = slice(None)) -> float:
-    """Mean over thresholds, recall levels and classes of what there is to find; -1 if nothing is."""
-    return _mean(found['precision'][iou, :, :, AREAS[area], MAX_DETS.index(max_dets)])
-
-
-def average_recall(found: Mapping[str, np.ndarray], area: str = '', max_dets: int = 100) -> float:
-    return _mean(found['recall'][:, :, AREAS[area], MAX_DETS.index(max_dets)])
-
-
-def _mean(values: np.ndarray) -> float:
-    present = values[values > -1]
-    return float(present.mean()) if present.size else -1.0
-
-
-def mmdet_numbers(found: Mapping[str, np.ndarray]) -> List[float]:
-    """mAP, mAP_50, mAP_75, mAP_s, mAP_m, mAP_l with MMDetection's limits."""
-    return [average_precision(found), average_precision(found, max_dets=1000, iou=IOU[50]),
-            average_precision(found, max_dets=1000, iou=IOU[75]),
-            *(average_precision(found, area, max_dets=1000) for area in ('_s', '_m', '_l'))]
-
-
-def _named(numbers: Sequence[float]) -> Dict[str, Any]:
-    names = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m', 'bbox_mAP_l')
-    values: Dict[str, Any] = {name: round(number, 4) for name, number in zip(names, numbers)}
-    values['bbox_mAP_copypaste'] = ' '.join(f'{number:.3f}' for number in numbers)
-    return values
-
-
-def summary_lines(found: Mapping[str, np.ndarray]) -> List[str]:
-    """COCO's twelve numbers in COCO's words."""
-    rows = [('Precision', 'AP', '0.50:0.95', '', 100, average_precision(found)),
-            ('Precision', 'AP', '0.50     ', '', 100, average_precision(found, iou=IOU[50])),
-            ('Precision', 'AP', '0.75     ', '', 100, average_precision(found, iou=IOU[75])),
-            *(('Precision', 'AP', '0.50:0.95', area, 100, average_precision(found, area)) for area in ('_s', '_m', '_l')),
-            *(('Recall   ', 'AR', '0.50:0.95', '', limit, average_recall(found, '', limit)) for limit in (1, 10, 100)),
-            *(('Recall   ', 'AR', '0.50:0.95', area, 100, average_recall(found, area)) for area in ('_s', '_m', '_l'))]
-    names = {'': 'all', '_s': 'small', '_m': 'medium', '_l': 'large'}
-    return [f' Average {title}  ({short}) @[ IoU={iou} | area={names[area]:>6} | maxDets={limit:>3} ] = {value:.3f}'
-            for title, short, iou, area, limit, value in rows]
-
-
-def classwise_lines(found: Mapping[str, np.ndarray], class_names: Sequence[str]) -> List[str]:
-    """mAP of each class, three a line."""
-    values = [_mean(found['precision'][:, :, k, 0, MAX_DETS.index(100)]) for k in range(len(class_names))]
-    cells = [f'{name:<16} {value:6.3f}' for name, value in zip(class_names, values)]
-    return ['  '.join(cells[i:i + 3]) for i in range(0, len(cells), 3)]

@@ -1,11 +1,32 @@
 """Which pictures make up each batch of an epoch: a pure function of (seed, epoch)."""
 from __future__ import annotations
 
-from typing import Iterator, List, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
 Key = Tuple[int, int]  # (epoch, index): all that decides a sample, beside the seed
+
+
+def grouped_batches(groups: Sequence[np.ndarray], size: int, rng: Any) -> np.ndarray:
+    """Shuffled batches, each of one group: the draws of MMDetection's GroupSampler, one after another.
+
+    A group that does not fill its last batch repeats some of its members, chosen at random.
+
+    Args:
+        groups: indices of each group, none empty.
+        size: of a batch.
+        rng: a Generator, or a RandomState to get MMDetection's own order.
+
+    Returns:
+        (batches, size) indices.
+    """
+    batches = []
+    for group in groups:
+        order = rng.permutation(group)
+        extra = rng.choice(order, -len(order) % size)
+        batches.append(np.concatenate([order, extra]).reshape(-1, size))
+    return rng.permutation(np.concatenate(batches))
 
 
 class GroupBatchSampler:
@@ -37,18 +58,10 @@ class GroupBatchSampler:
         """Batches of a whole epoch."""
         return sum(-(-len(group) // self.global_batch) for group in self.groups)
 
-    def global_batches(self) -> np.ndarray:
-        """(batches, global batch) indices of this epoch."""
-        rng = np.random.default_rng([self.seed, self.epoch])
-        batches = []
-        for group in self.groups:
-            count = -(-len(group) // self.global_batch) * self.global_batch
-            batches.append(np.resize(rng.permutation(group), count).reshape(-1, self.global_batch))
-        return rng.permutation(np.concatenate(batches))
-
     def __iter__(self) -> Iterator[List[Key]]:
         start = self.rank * self.samples_per_gpu
-        for batch in self.global_batches()[self.skip:]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        for batch in grouped_batches(self.groups, self.global_batch, rng)[self.skip:]:
             yield [(self.epoch, int(index)) for index in batch[start:start + self.samples_per_gpu]]
 
 

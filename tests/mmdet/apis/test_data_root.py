@@ -154,3 +154,36 @@ def test_sections_that_are_absent_are_none_of_its_business(folder):
 def test_a_config_made_in_python_has_no_place_to_name(folder):
     message = refused(DataError, check_data_files, config(val=dict(ann_file='no.json')), 'val')
     assert message.startswith('data.val: no annotation file')
+
+
+def voc(*years):
+    """Of one year, or of several in lists."""
+    files = [f'data/VOCdevkit/VOC{year}/ImageSets/Main/trainval.txt' for year in years]
+    prefixes = [f'data/VOCdevkit/VOC{year}/' for year in years]
+    one = len(years) == 1
+    return dict(type='VOCDataset', ann_file=files[0] if one else files, img_prefix=prefixes[0] if one else prefixes)
+
+
+def test_voc_is_looked_for_in_lists_and_wrappers_and_the_error_says_where_it_goes(folder):
+    (folder / 'data/VOCdevkit/VOC2007/ImageSets/Main').mkdir(parents=True)
+    (folder / 'data/VOCdevkit/VOC2007/ImageSets/Main/trainval.txt').write_text('000001\n')
+    check_data_files(config(train=voc(2007)), 'train')
+    for train in (voc(2007, 2012), dict(type='RepeatDataset', times=10, dataset=voc(2007, 2012)), [voc(2007), voc(2012)]):
+        message = refused(DataError, check_data_files, config(train=train), 'train')
+        assert 'no annotation file at data/VOCdevkit/VOC2012/ImageSets/Main/trainval.txt' in message
+        assert 'host.robots.ox.ac.uk' in message and '--data-root' in message and 'cocodataset' not in message
+    (folder / 'data/VOCdevkit/VOC2012/ImageSets/Main').mkdir(parents=True)
+    (folder / 'data/VOCdevkit/VOC2012/ImageSets/Main/trainval.txt').write_text('000001\n')
+    check_data_files(config(train=voc(2007, 2012)), 'train')
+
+
+def test_each_folder_of_a_list_is_looked_for(folder):
+    files = [f'{OLD}annotations/instances_{split}2017.json' for split in ('train', 'val')]
+    train = dict(type='CocoDataset', ann_file=files, img_prefix=[f'{OLD}train2017/', f'{OLD}gone/'])
+    assert f'no folder of pictures at {OLD}gone/' in refused(DataError, check_data_files, config(train=train), 'train')
+
+
+def test_a_custom_dataset_is_told_what_to_check(folder):
+    train = dict(type='CustomDataset', data_root='mine', ann_file='list.pkl', img_prefix='')
+    message = refused(DataError, check_data_files, config(train=train), 'train')
+    assert f"no annotation file at {os.path.join('mine', 'list.pkl')}. Check ann_file and data_root" in message

@@ -124,8 +124,12 @@ def test_a_dataset_gives_the_same_sample_for_the_same_generator(tmp_path, coco_f
     assert again['img_metas']['filename'] == str(tmp_path / '002.png')
 
 
-def test_labels_and_names_follow_the_file_not_the_config(dataset):
-    found = dataset([box(1, 30), box(1, 10)], classes=('horse', 'cat'))
+def test_labels_and_names_follow_the_file_not_the_config_and_a_warning_says_so(dataset):
+    with pytest.warns(UserWarning) as caught:
+        found = dataset([box(1, 30), box(1, 10)], classes=('horse', 'cat'))
+    message, = (str(warning.message) for warning in caught)
+    assert message.splitlines() == [message] and 'annotations.json: labels follow the order of the file' in message
+    assert message.endswith('from label 0 on cat, horse; the order of `classes` is horse, cat')
     assert found.CLASSES == ('cat', 'horse') and found.cat_ids == [10, 30]
     assert found.get_ann_info(0)['labels'].tolist() == [1, 0]
 
@@ -136,14 +140,15 @@ def test_without_classes_all_of_the_file_count(dataset):
 
 def test_without_classes_cocos_eighty_count_where_the_file_has_them(dataset):
     names = ['something else', *reversed(COCO_CLASSES), 'more']
-    found = dataset([box(1, 20), box(1, 10)], categories=names)
+    with pytest.warns(UserWarning, match='from label 0 on toothbrush, .*, ...; the order of COCO is person, bicycle'):
+        found = dataset([box(1, 20), box(1, 10)], categories=names)
     assert list(found.CLASSES) == names[1:-1] and len(found.get_ann_info(0)['labels']) == 1
     assert found.get_ann_info(0)['labels'].tolist() == [0]
     assert CocoDataset.CLASSES == COCO_CLASSES and len(set(COCO_CLASSES)) == 80  # the class's own list stays
 
 
 def test_classes_come_from_a_text_file(dataset, tmp_path):
-    (tmp_path / 'names.txt').write_text('dog\n\n  cat  \n', encoding='utf-8')
+    (tmp_path / 'names.txt').write_text('cat\n\n  dog  \n', encoding='utf-8')
     assert dataset([box()], classes=str(tmp_path / 'names.txt')).CLASSES == ('cat', 'dog')
 
 
@@ -214,28 +219,40 @@ def test_a_file_that_is_no_coco_json_is_an_error_that_says_where(tmp_path, text,
     assert str(path) in message and words in message
 
 
-@pytest.fixture(scope='module')
-def tiny_coco(golden, tmp_path_factory):
-    path = tmp_path_factory.mktemp('tiny') / 'tiny_coco.json'
-    path.write_text(json.dumps(golden('tiny_coco.json')))
-    return str(path)
+def test_categories_of_all_annotations_count_also_of_those_left_out(dataset):
+    found = dataset([box(1, 30), box(1, 20, ignore=1), box(1, 20, bbox=(-9, -9, 3, 3)), box(2, 10, iscrowd=1), box(2, 99)],
+                    [WIDE, WIDE, WIDE], filter_empty_gt=False)
+    assert [found.get_cat_ids(i) for i in range(3)] == [[1, 2], [0], []]
+    assert found.get_ann_info(1)['labels_ignore'].tolist() == [0] and len(found.truths()) == 3
 
 
-@pytest.mark.parametrize('subset', [False, True])
-def test_pictures_and_boxes_are_those_of_mmdetection(golden, tiny_coco, subset):
-    expected = golden('coco_dataset.json')
-    found = CocoDataset(tiny_coco, [], classes=('car', 'person') if subset else None)
-    prefix = 'subset_' if subset else ''
-    assert found.annotations.ids.tolist() == expected['subset_ids' if subset else 'train_ids']
-    assert {str(number): label for label, number in enumerate(found.cat_ids)} == expected[f'{prefix}cat2label']
-    if not subset:
-        assert found.flag.tolist() == expected['train_flag']
-    everything = CocoDataset(tiny_coco, [], classes=('car', 'person') if subset else None, test_mode=True)
-    assert everything.annotations.ids.tolist() == expected['test_ids']
-    for picture, ann in enumerate(expected[f'{prefix}ann']):
-        dataset = found if len(expected[f'{prefix}ann']) == len(found) else everything
-        for key, value in dataset.get_ann_info(picture).items():
-            np.testing.assert_array_equal(value.reshape(np.shape(ann[key])), ann[key], err_msg=f'{key} of picture {picture}')
+@pytest.mark.parametrize('table', ['images', 'annotations'])
+def test_an_id_that_occurs_twice_is_an_error_that_names_both(tmp_path, coco_folder, table):
+    path = coco_folder(tmp_path, [WIDE, TALL, WIDE], [box(1), box(2), box(3)])
+    content = json.loads(path.read_text())
+    content[table][2]['id'] = 1
+    path.write_text(json.dumps(content))
+    assert f'annotations.json: {table}[0] and {table}[2] have the same id 1' in refused(CocoDataset, str(path), [])
+
+
+def test_annotations_need_no_ids(tmp_path, coco_folder):
+    path = coco_folder(tmp_path, [WIDE], [box(1), box(1)])
+    content = json.loads(path.read_text())
+    for item in content['annotations']:
+        del item['id']
+    path.write_text(json.dumps(content))
+    assert len(CocoDataset(str(path), []).get_ann_info(0)['labels']) == 2
+
+
+def test_every_option_of_the_evaluation_reaches_the_metric_under_its_name(dataset):
+    found, calls = dataset([box()]), []
+    found._metric = lambda results, **options: calls.append((results, options)) or {'bbox_mAP': 1}
+    options = dict(metric=['bbox', 'proposal'], logger=3, classwise=True, proposal_nums=(1, 2), iou_thrs=[0.5],
+                   metric_items=['mAP'])
+    assert found.evaluate('results', **options) == {'bbox_mAP': 1} and found.evaluate('results') == {'bbox_mAP': 1}
+    defaults = dict(metric='bbox', logger=None, classwise=False, proposal_nums=(100, 300, 1000), iou_thrs=None,
+                    metric_items=None)
+    assert calls == [('results', options), ('results', defaults)]
 
 
 def test_repeating_a_dataset_repeats_its_groups_and_not_its_random_numbers(dataset):

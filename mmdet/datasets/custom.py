@@ -1,0 +1,123 @@
+"""MMDetection's own annotation format: a list of pictures with their boxes."""
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import orjson
+
+from mmcv_need.errors import DataError
+from mmcv_need.pickles import load_pickle
+from mmdet.core.evaluation.mean_ap import area_under_curve
+from mmdet.core.evaluation.voc_metric import PROPOSAL_NUMS, VocMetric, check_metrics
+from mmdet.core.post_processing.detections import Detections
+from mmdet.datasets.annotations import IGNORED, WANTED, Picture, in_columns
+from mmdet.datasets.builder import DATASETS, PIPELINES
+from mmdet.datasets.pictures import AnnotatedPictures, class_names
+
+
+@DATASETS.register_module(parts=dict(pipeline=PIPELINES))
+class CustomDataset(AnnotatedPictures):
+    """Pictures and boxes of a list of records:
+
+        {'filename': 'a.jpg', 'width': 640, 'height': 480,
+         'ann': {'bboxes': (n, 4) x1 y1 x2 y2, 'labels': (n,) 0..C-1, 'bboxes_ignore': (k, 4), 'labels_ignore': (k,)}}
+
+    The last two may be absent. Ignored boxes without labels are of no class.
+
+    Args:
+        ann_file: the list, as .json or .pkl.
+        pipeline: transforms.
+        classes: names of the labels, or a text file with one a line.
+        data_root: goes before `ann_file` and `img_prefix` where those are relative.
+        img_prefix: folder of the pictures.
+        test_mode: all pictures, without their boxes.
+        filter_empty_gt: whether training leaves out pictures without boxes.
+    """
+    check_metrics = staticmethod(check_metrics)
+
+    def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str]],
+                 data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
+        path, names = os.path.join(data_root or '', ann_file), class_names(classes)
+        pictures = [_picture(f'{path}: record {i}', i, item, len(names)) for i, item in enumerate(load_list(path))]
+        super().__init__(path, in_columns(pictures), names, pipeline, os.path.join(data_root or '', img_prefix), test_mode,
+                         filter_empty_gt)
+        self.metric = VocMetric(names, area_under_curve)
+
+    def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'mAP', logger: Any = None,
+                 proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+                 iou_thr: Union[float, Sequence[float]] = 0.5) -> Dict[str, float]:
+        """VOC metrics of detections, one for each picture in order; see core/evaluation/voc_metric.py."""
+        return self.metric(results, self.truths(), metric=metric, logger=logger, proposal_nums=proposal_nums, iou_thr=iou_thr)
+
+
+def load_list(path: str) -> List[Any]:
+    """The records of a .json or .pkl file.
+
+    Raises:
+        DataError: missing, damaged, or no list.
+    """
+    if not os.path.isfile(path):
+        raise DataError(f'{path}: no such annotation file. Check ann_file and data_root of this dataset')
+    if path.endswith('.json'):
+        with open(path, 'rb') as file:
+            raw = file.read()
+        try:
+            content = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise DataError(f'{path}:{error.lineno}: not valid JSON ({error.msg})') from error
+    elif path.endswith(('.pkl', '.pickle')):
+        content = load_pickle(path)
+    else:
+        raise DataError(f'{path}: expected a name that ends in .json, .pkl or .pickle')
+    if not isinstance(content, list):
+        raise DataError(f'{path}: expected a list of records with filename, width, height and ann, not a '
+                        f'{type(content).__name__}')
+    return content
+
+
+def _picture(where: str, number: int, item: Any, num_classes: int) -> Picture:
+    """A record, checked. `where`: for messages."""
+    ann = _entry(where, item, 'ann')
+    size = tuple(_array(where, side, _entry(where, item, side), (), np.int64).item() for side in ('width', 'height'))
+    bboxes = _boxes(where, 'ann.bboxes', _entry(f'{where}.ann', ann, 'bboxes'))
+    labels = _array(where, 'ann.labels', _entry(f'{where}.ann', ann, 'labels'), (len(bboxes),), np.int64)
+    ignored = _boxes(where, 'ann.bboxes_ignore', ann.get('bboxes_ignore'))
+    of_no_class = np.full(len(ignored), -1)
+    given = ann.get('labels_ignore')
+    labels_ignored = of_no_class if given is None else _array(where, 'ann.labels_ignore', given, (len(ignored),), np.int64)
+    for name, values, lowest in (('labels', labels, 0), ('labels_ignore', labels_ignored, -1)):
+        wrong = values[(values < lowest) | (values >= num_classes)]
+        if len(wrong):
+            raise DataError(f'{where}: ann.{name} has {wrong[0]}; expected {lowest} to {num_classes - 1}, since `classes` '
+                            f'has {num_classes} names')
+    return Picture(_entry(where, item, 'filename'), number, size, [*bboxes, *ignored], [*labels, *labels_ignored],
+                   [WANTED] * len(bboxes) + [IGNORED] * len(ignored))
+
+
+def _entry(where: str, item: Any, key: str) -> Any:
+    if not isinstance(item, Mapping) or key not in item:
+        raise DataError(f"{where}: has no '{key}'")
+    return item[key]
+
+
+def _boxes(where: str, name: str, given: Any) -> np.ndarray:
+    """(n, 4) float32. No boxes at all may be an empty list, or None."""
+    if given is None or (isinstance(given, (list, tuple)) and not given):
+        return np.zeros((0, 4), np.float32)
+    return _array(where, name, given, ('n', 4), np.float32)
+
+
+def _array(where: str, name: str, given: Any, shape: Tuple[Any, ...], dtype: type) -> np.ndarray:
+    """Finite numbers of a shape, of which a side 'n' may have any length; whole ones for an integer type."""
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros((0, 0, 0))
+    fits = values.ndim == len(shape) and all(want in ('n', size) for want, size in zip(shape, values.shape))
+    if not fits or not np.isfinite(values).all() or (dtype is np.int64 and (values % 1).any()):
+        what = 'whole' if dtype is np.int64 else 'finite'
+        expected = f"{what} numbers of shape ({', '.join(map(str, shape))})" if shape else f'a {what} number'
+        raise DataError(f'{where}: {name} is {str(given)[:60]!r}; expected {expected}')
+    return values.astype(dtype)

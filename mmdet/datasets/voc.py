@@ -1,0 +1,65 @@
+"""PASCAL VOC."""
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional, Sequence, Union
+
+from mmcv_need.errors import ConfigError
+from mmdet.core.evaluation.mean_ap import area_under_curve, eleven_point_mean
+from mmdet.core.evaluation.voc_metric import PROPOSAL_NUMS, VocMetric, check_metrics
+from mmdet.core.post_processing.detections import Detections
+from mmdet.datasets.annotations import in_columns
+from mmdet.datasets.builder import DATASETS, PIPELINES
+from mmdet.datasets.pictures import AnnotatedPictures, class_names
+from mmdet.datasets.voc_classes import VOC_CLASSES
+from mmdet.datasets.voc_reader import read_ids, read_picture
+
+
+@DATASETS.register_module(parts=dict(pipeline=PIPELINES))
+class VOCDataset(AnnotatedPictures):
+    """Pictures and boxes of one year of PASCAL VOC. Difficult boxes are ignored.
+
+    Args:
+        ann_file: list of pictures, such as VOC2007/ImageSets/Main/trainval.txt.
+        pipeline: transforms.
+        classes: names of the wanted classes, in the order of their labels, or a text file with one a line; None means VOC's
+            20 in alphabetical order.
+        data_root: goes before `ann_file` and `img_prefix` where those are relative.
+        img_prefix: folder of the year, with VOC2007 or VOC2012 in its name. The year decides how AP is averaged.
+        test_mode: all pictures, without their boxes.
+        filter_empty_gt: whether training leaves out pictures without objects of the wanted classes.
+        min_size: in training, boxes with a side below this are ignored.
+        img_subdir, ann_subdir: folders of pictures and XML files in `img_prefix`.
+    """
+    CLASSES = VOC_CLASSES
+    check_metrics = staticmethod(check_metrics)
+
+    def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
+                 data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
+                 min_size: Optional[float] = None, img_subdir: str = 'JPEGImages', ann_subdir: str = 'Annotations'):
+        path, folder = os.path.join(data_root or '', ann_file), os.path.join(data_root or '', img_prefix)
+        self.year = _year(folder)
+        if min_size and test_mode:
+            raise ConfigError('min_size is for training: in a test every box counts. Remove it, or test_mode')
+        names = list(self.CLASSES) if classes is None else class_names(classes)
+        label_of = {name: label for label, name in enumerate(names)}
+        if len(label_of) < len(names):
+            raise ConfigError(f"classes: a name occurs twice in {', '.join(names)}")
+        pictures = [read_picture(os.path.join(folder, ann_subdir, f'{number}.xml'), number, f'{img_subdir}/{number}.jpg',
+                                 folder, label_of, min_size or 0) for number in read_ids(path)]
+        super().__init__(path, in_columns(pictures), names, pipeline, folder, test_mode, filter_empty_gt)
+        # VOC's pixels have an extent: a box from 3 to 3 is one pixel wide
+        self.metric = VocMetric(names, eleven_point_mean if self.year == 2007 else area_under_curve, extent=1)
+
+    def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'mAP', logger: Any = None,
+                 proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+                 iou_thr: Union[float, Sequence[float]] = 0.5) -> Dict[str, float]:
+        """VOC metrics of detections, one for each picture in order; see core/evaluation/voc_metric.py."""
+        return self.metric(results, self.truths(), metric=metric, logger=logger, proposal_nums=proposal_nums, iou_thr=iou_thr)
+
+
+def _year(folder: str) -> int:
+    for year in (2007, 2012):
+        if f'VOC{year}' in folder:
+            return year
+    raise ConfigError(f"img_prefix '{folder}': expected VOC2007 or VOC2012 in the path: the year decides how AP is averaged")
