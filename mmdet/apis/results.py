@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from mmcv_need.errors import DataError, UserError
+from mmcv_need.json_files import read_json
 from mmcv_need.pickles import load_pickle
 from mmdet.core.evaluation.coco_api import result_rows
 from mmdet.core.post_processing.detections import Detections
@@ -95,13 +96,7 @@ def _from_arrays(path: str, nested: Any, dataset: Any) -> List[Detections]:
 
 
 def _load_records(path: str) -> List[Any]:
-    try:
-        with open(path, 'rb') as file:
-            records = orjson.loads(file.read())
-    except OSError as error:
-        raise DataError(f'{path}: cannot be read ({error.strerror})') from error
-    except orjson.JSONDecodeError as error:
-        raise DataError(f'{path}:{error.lineno}: not valid JSON ({error.msg})') from error
+    records = read_json(path)
     if not isinstance(records, list):
         raise DataError(f'{path}: not a COCO result file: expected a list of detections, not a {type(records).__name__}')
     return records

@@ -6,9 +6,9 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-import orjson
 
 from mmcv_need.errors import DataError, did_you_mean
+from mmcv_need.json_files import read_json
 from mmdet.datasets.annotations import IGNORED, LEFT_OUT, WANTED, Annotations
 
 WHERE_COCO_GOES = ('Download COCO 2017 from https://cocodataset.org/#download and unpack it so that data/coco/ holds '
@@ -23,12 +23,7 @@ def load_json(path: str) -> Dict[str, Any]:
     """
     if not os.path.isfile(path):
         raise DataError(f'{path}: no such annotation file. {WHERE_COCO_GOES}')
-    with open(path, 'rb') as file:
-        raw = file.read()
-    try:
-        content = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise DataError(f'{path}:{error.lineno}: not valid JSON ({error.msg})') from error
+    content = read_json(path)
     missing = [key for key in ('images', 'annotations', 'categories')
                if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if missing:

@@ -5,9 +5,9 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import orjson
 
 from mmcv_need.errors import DataError
+from mmcv_need.json_files import read_json
 from mmcv_need.pickles import load_pickle
 from mmdet.core.evaluation.mean_ap import area_under_curve
 from mmdet.core.evaluation.voc_metric import PROPOSAL_NUMS, VocMetric, check_metrics
@@ -61,12 +61,7 @@ def load_list(path: str) -> List[Any]:
     if not os.path.isfile(path):
         raise DataError(f'{path}: no such annotation file. Check ann_file and data_root of this dataset')
     if path.endswith('.json'):
-        with open(path, 'rb') as file:
-            raw = file.read()
-        try:
-            content = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise DataError(f'{path}:{error.lineno}: not valid JSON ({error.msg})') from error
+        content = read_json(path)
     elif path.endswith(('.pkl', '.pickle')):
         content = load_pickle(path)
     else:
