@@ -29,8 +29,8 @@ from mmdet.core.post_processing.detections import Detections
 pycocotools_coco = pytest.importorskip('pycocotools.coco')
 pycocotools_cocoeval = pytest.importorskip('pycocotools.cocoeval')
 
-COCOEVAL = Path(__file__).parent / 'data' / 'cocoeval'
-TINY = Path(__file__).parents[1] / 'mmdet' / 'datasets' / 'data'
+DATA = Path(__file__).parent / 'data'
+COCOEVAL = DATA / 'cocoeval'
 EXPECTED = json.loads((COCOEVAL / 'expected.json').read_text())
 # of MMDetection's .bbox.json for tiny_dets.json: 245 records, written again without spaces
 TINY_JSON = 'a8375b119ce3f9cc2cda942df31dc58f3ef51c30'
@@ -99,12 +99,12 @@ def test_twelve_numbers_and_every_class_of_real_annotations(evaluator, name):
 def tiny():
     """MMDetection's example: the dataset, the detections, and what MMDetection makes of them."""
     results = []
-    for classes in json.loads((TINY / 'tiny_dets.json').read_text()):
+    for classes in json.loads((DATA / 'tiny_dets.json').read_text()):
         rows = np.concatenate([np.reshape(rows, (-1, 5)) for rows in classes]).astype(np.float32)
         labels = np.repeat(np.arange(len(classes)), [len(rows) for rows in classes])
         order = np.argsort(-labels, kind='stable')  # not by class, as the files have them
         results.append(Detections(rows[order, :4], rows[order, 4], labels[order]))
-    return Dataset(TINY / 'tiny_coco.json'), results, json.loads((TINY / 'coco_dataset.json').read_text())
+    return Dataset(DATA / 'tiny_coco.json'), results, json.loads((DATA / 'coco_dataset.json').read_text())
 
 
 @each_evaluator

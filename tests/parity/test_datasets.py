@@ -1,4 +1,4 @@
-"""What datasets make of files, and VOC's metric, compared with MMDetection (tests/mmdet/datasets/data/README.md)."""
+"""What datasets make of files, and VOC's metric, compared with MMDetection (tests/parity/data/README.md)."""
 from __future__ import annotations
 
 import json
@@ -14,7 +14,7 @@ from mmdet.core.evaluation.voc_metric import VocMetric
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.coco import CocoDataset
 
-DATA = Path(__file__).parents[1] / 'mmdet' / 'datasets' / 'data'
+DATA = Path(__file__).parent / 'data'
 SETTINGS = {'': None, 'subset_': ('car', 'person')}
 
 

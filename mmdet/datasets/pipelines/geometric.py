@@ -5,7 +5,7 @@ Boxes are (n, 4) float32 x1, y1, x2, y2 in pixels of the present view.
 """
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -77,27 +77,33 @@ class Resize:
 
     Args:
         img_scale: (width, height), or several of them; None inside MultiScaleFlipAug, which gives it.
-        multiscale_mode: of several scales, 'value' draws one, 'range' draws between the first two.
+        multiscale_mode: of several scales, 'value' draws one; 'range' draws between two.
         ratio_range: scale factor to draw instead, of the one `img_scale`.
         keep_ratio: fit inside the scale and keep the sides' ratio; False, as in SSD, stretches.
         bbox_clip_border: whether boxes are clipped to the picture.
         backend: 'cv2'.
+        override: take `img_scale` even where MultiScaleFlipAug gives a scale.
     """
 
     def __init__(self, img_scale: Union[Tuple[int, int], Sequence[Tuple[int, int]], None] = None,
                  multiscale_mode: str = 'range', ratio_range: Optional[Tuple[float, float]] = None, keep_ratio: bool = True,
-                 bbox_clip_border: bool = True, backend: str = 'cv2'):
+                 bbox_clip_border: bool = True, backend: str = 'cv2', override: bool = False):
         if multiscale_mode not in ('range', 'value') or backend != 'cv2':
             raise ConfigError(f"expected multiscale_mode 'range' or 'value' and backend 'cv2', not {multiscale_mode!r} and "
                               f'{backend!r}')
         self.scales = [] if img_scale is None else read_scales(img_scale)
+        if ratio_range is not None and len(self.scales) != 1:
+            raise ConfigError(f'ratio_range {tuple(ratio_range)} needs one img_scale to multiply, not {img_scale}')
+        if ratio_range is None and multiscale_mode == 'range' and len(self.scales) > 2:
+            raise ConfigError(f"img_scale {img_scale}: multiscale_mode 'range' draws between two scales; of more, set 'value'")
+        self.override = override
         self.multiscale_mode = multiscale_mode
         self.ratio_range = ratio_range
         self.keep_ratio = keep_ratio
         self.bbox_clip_border = bbox_clip_border
 
     def __call__(self, sample: Sample) -> Sample:
-        width, height = sample['scale'] if 'scale' in sample else self._draw(sample.rng)
+        width, height = sample['scale'] if 'scale' in sample and not self.override else self._draw(sample.rng)
         plan = sample.settle_if(sample.plan.is_scaled)
         old_height, old_width = plan.shape
         if self.keep_ratio:
@@ -161,7 +167,7 @@ class RandomFlip:
         return sample
 
     def _flip(self, sample: Sample, direction: str) -> None:
-        plan = sample.plan
+        plan = sample.settle_if(False)
         height, width = plan.shape
         along_x, along_y = direction != 'vertical', direction != 'horizontal'
         plan.flip_x ^= along_x
@@ -182,23 +188,25 @@ class Pad:
     Args:
         size: (height, width) of the result; or
         size_divisor: the least multiples of this that hold the picture.
-        pad_val: 0, the only value that MMDetection's SSD configs use.
+        pad_val: 0, the only value that MMDetection's SSD configs use; or a dict whose 'img' is 0.
     """
 
-    def __init__(self, size: Optional[Tuple[int, int]] = None, size_divisor: Optional[int] = None, pad_val: float = 0):
+    def __init__(self, size: Optional[Tuple[int, int]] = None, size_divisor: Optional[int] = None,
+                 pad_val: Union[float, Mapping[str, float]] = 0):
         if (size is None) == (size_divisor is None):
             raise ConfigError('Pad needs either size or size_divisor')
-        if pad_val:
+        if pad_val.get('img', 0) if isinstance(pad_val, Mapping) else pad_val:
             raise ConfigError(f'pad_val {pad_val}: pictures are padded with 0 after normalisation; set it to 0')
         self.size = size
         self.size_divisor = size_divisor
 
     def __call__(self, sample: Sample) -> Sample:
-        height, width = sample.plan.shape
+        plan = sample.settle_if(False)
+        height, width = plan.shape
         if self.size_divisor is not None:
             size = tuple(-(-side // self.size_divisor) * self.size_divisor for side in (height, width))
         else:
             size = (max(self.size[0], height), max(self.size[1], width))
-        sample.plan.pad_shape = size
+        plan.pad_shape = size
         sample['pad_shape'] = (*size, 3)
         return sample

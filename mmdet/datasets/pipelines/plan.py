@@ -1,8 +1,8 @@
 """The plan of a sample's picture: what transforms decided, rendered once at the end.
 
 Every geometric transform of SSD amounts to looking at the decoded picture through a window, which may reach beyond the
-picture, and scaling that view to the output. So transforms edit the window, and no canvas is ever allocated; `render`
-then reads each pixel of the source once.
+picture, and scaling that view to the output. So transforms edit the window, and no canvas is ever painted; `render` then
+reads each pixel of the source once, and shows bit for bit what the painted canvas would.
 """
 from __future__ import annotations
 
@@ -106,11 +106,13 @@ class Plan:
 def render(plan: Plan) -> np.ndarray:
     """(H, W, 3) of the source's dtype: window, scale and flips; the fill too, unless it comes after the colours.
 
-    Where nothing is filled this is a slice and one resize, bit for bit what resizing the cropped picture gives. Where
-    something is, one warp reads the visible part of the source.
+    One `cv2.resize` of the window: bit for bit what cropping and resizing a painted canvas gives.
     """
     size = plan.size or (plan.width, plan.height)
-    view = _warp(plan, size) if plan.is_filled else _resize(plan, size)
+    view = _filled_window(plan, size[1]) if plan.is_filled else plan.source[
+        plan.top:plan.top + plan.height, plan.left:plan.left + plan.width]
+    if size != (plan.width, plan.height):
+        view = cv2.resize(view, size, interpolation=cv2.INTER_LINEAR)
     view = view[::-1 if plan.flip_y else 1, ::-1 if plan.flip_x else 1]
     if plan.pad_shape is not None:
         padded = np.zeros((*plan.pad_shape, 3), view.dtype)
@@ -119,32 +121,43 @@ def render(plan: Plan) -> np.ndarray:
     return np.ascontiguousarray(view)
 
 
-def _resize(plan: Plan, size: Tuple[int, int]) -> np.ndarray:
-    view = plan.source[plan.top:plan.top + plan.height, plan.left:plan.left + plan.width]
-    return view if size == (plan.width, plan.height) else cv2.resize(view, size, interpolation=cv2.INTER_LINEAR)
+def _filled_window(plan: Plan, out_height: int) -> np.ndarray:
+    """(height, width, 3): a window that reaches beyond the picture, with fill there, or with the picture's border repeated.
 
-
-def _warp(plan: Plan, size: Tuple[int, int]) -> np.ndarray:
-    """The view with fill around the visible part of the source.
-
-    The part gets one pixel of fill where the window reaches beyond the picture, and is then repeated outward: fill goes on
-    as fill, and where the window ends inside the picture its last pixels are repeated, as resizing does.
+    Only the rows are written that resizing will read. Memory that is not written is never taken, so that the window on a
+    large photograph's canvas costs little more than the photograph. (numpy would ask for huge pages, of which every one is
+    written; torch does not. Rows are flat because numpy copies those faster than pixels.)
     """
-    height, width = plan.source.shape[:2]
-    x1, x2 = max(plan.left, 0), min(plan.left + plan.width, width)
-    y1, y2 = max(plan.top, 0), min(plan.top + plan.height, height)
-    if x1 >= x2 or y1 >= y2:
-        return np.full((size[1], size[0], 3), plan.fill).astype(plan.source.dtype)
-    part = plan.source[y1:y2, x1:x2]
-    if not plan.fill_after_colour:
-        left, top = int(plan.left < 0), int(plan.top < 0)
-        right, bottom = int(plan.left + plan.width > width), int(plan.top + plan.height > height)
-        part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT, value=plan.fill)
-        x1, y1 = x1 - left, y1 - top
-    scale_x, scale_y = size[0] / plan.width, size[1] / plan.height
-    matrix = np.array([[scale_x, 0, (x1 - plan.left + 0.5) * scale_x - 0.5],
-                       [0, scale_y, (y1 - plan.top + 0.5) * scale_y - 0.5]])
-    return cv2.warpAffine(part, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    source, dtype = plan.source, plan.source.dtype
+    x1, x2 = np.clip((0, source.shape[1]), plan.left, plan.left + plan.width)
+    y1, y2 = np.clip((0, source.shape[0]), plan.top, plan.top + plan.height)
+    rows = rows_read(plan.height, out_height)
+    at = rows + plan.top
+    memory = torch.empty(plan.height * plan.width * 3 * dtype.itemsize, dtype=torch.uint8)
+    window = memory.numpy().view(dtype).reshape(plan.height, -1)
+    if plan.fill_after_colour and x1 < x2 and y1 < y2:
+        lines = cv2.copyMakeBorder(source[at.clip(y1, y2 - 1), x1:x2], 0, 0, x1 - plan.left, plan.left + plan.width - x2,
+                                   cv2.BORDER_REPLICATE)
+        window[rows] = lines.reshape(len(rows), -1)
+    else:
+        window[rows] = np.tile(np.array(plan.fill).astype(dtype), plan.width)
+        seen = (at >= y1) & (at < y2)
+        left, right = 3 * (x1 - plan.left), 3 * (x2 - plan.left)
+        if left < right:
+            window[rows[seen], left:right] = source[at[seen], x1:x2].reshape(-1, right - left)
+    return window.reshape(plan.height, plan.width, 3)
+
+
+def rows_read(length: int, out: int) -> np.ndarray:
+    """Which of `length` rows bilinear resizing to `out` rows reads, in order: two for each output row.
+
+    The margin is for OpenCV, whose float32 positions may fall on the other side of a whole number.
+    """
+    if out == length:
+        return np.arange(length)
+    position = (np.arange(out) + 0.5) * (length / out) - 0.5
+    first, last = np.floor(position - 0.01).astype(int), np.floor(position + 0.01).astype(int) + 1
+    return np.unique(np.stack([first, first + 1, last]).clip(0, length - 1))
 
 
 def pixel_row(plan: Plan) -> np.ndarray:

@@ -34,7 +34,8 @@ class MinIoURandomCrop:
 
     def __call__(self, sample: Sample) -> Sample:
         boxes = [sample[field] for field in sample['bbox_fields']]
-        found = self._search(sample.rng, sample.plan.shape, np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32))
+        shape = sample.settle_if(False).shape
+        found = self._search(sample.rng, shape, np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32))
         if found is not None:
             self._crop(sample, found)
         return sample

@@ -42,8 +42,11 @@ class Sample(dict):
         self._plan = plan
 
     def settle_if(self, done: bool) -> Plan:
-        """The plan, to be edited; settled first if what it holds so far cannot be said together with the edit to come."""
-        if done:
+        """The plan, to be edited; settled first if what it holds so far cannot be said together with the edit to come.
+
+        That is always so of padding: what comes after Pad takes it for a part of the picture.
+        """
+        if done or self.plan.pad_shape is not None:
             self.plan = self.plan.settled()
         return self.plan
 

@@ -51,42 +51,22 @@ def natural_picture() -> Callable[..., np.ndarray]:
     return make
 
 
-@pytest.fixture(scope='session')
-def painted_picture() -> Callable[..., np.ndarray]:
-    """(h, w, 3) uint8: gradient, rectangles and noise; the input of data/*, so its draws must not change."""
-    def make(seed: int, height: int, width: int) -> np.ndarray:
-        rng = np.random.RandomState(seed)
-        y, x = np.mgrid[0:height, 0:width]
-        picture = np.stack([x * 255.0 / width, y * 255.0 / height, (x + y) * 255.0 / (height + width)], axis=-1)
-        for _ in range(8):
-            left, top = rng.randint(0, width - 10), rng.randint(0, height - 10)
-            picture[top:top + rng.randint(10, height), left:left + rng.randint(10, width)] = rng.randint(0, 256, 3)
-        picture += rng.standard_normal(picture.shape) * 12
-        return picture.clip(0, 255).astype(np.uint8)
-    return make
-
-
 class LegacyDraws:
     """numpy's legacy generator, whose stream is frozen, behind the methods of the new one that transforms use."""
 
     def __init__(self, seed: int):
         self.state = np.random.RandomState(seed)
-        self.count = 0
 
     def uniform(self, low: float, high: float) -> float:
-        self.count += 1
         return self.state.uniform(low, high)
 
     def integers(self, low: int, high: Any = None) -> int:
-        self.count += 1
         return self.state.randint(low, high)
 
     def choice(self, values: Any, p: Any = None) -> Any:
-        self.count += 1
         return self.state.choice(values, p=p)
 
     def permutation(self, count: int) -> np.ndarray:
-        self.count += 1
         return self.state.permutation(count)
 
 

@@ -13,6 +13,7 @@ from mmdet.datasets.pipelines.formatting import Collect
 from mmdet.datasets.pipelines.photometric import Normalize, PhotoMetricDistortion
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+ROUNDING = 1e-3  # of float32: see tests/mmdet/core/test_pixels.py
 
 
 def network_input(sample) -> np.ndarray:
@@ -81,16 +82,6 @@ def test_what_is_not_drawn_is_left_alone(make_sample, scripted_draws):
         assert [*sample.plan.colour[:1], *sample.plan.colour[2:]] == [*NO_COLOUR[:1], *NO_COLOUR[2:]]
 
 
-def test_same_draws_give_mmdetections_pixels(golden, make_sample, painted_picture, legacy_draws):
-    table = golden('transforms.json')['PhotoMetricDistortion']
-    cfg = {key: value for key, value in table['cfg'].items() if key != 'type'}
-    for seed, expected in table['seeds'].items():
-        rng = legacy_draws(int(seed))
-        sample = PhotoMetricDistortion(**cfg)(make_sample(painted_picture(50, 120, 160), rng=rng))
-        assert rng.count == expected['draws'] and rng.uniform(0, 1) == expected['next_rand']
-        np.testing.assert_allclose(network_input(sample)[::24, ::32].reshape(-1, 3), expected['pixels'], atol=2e-2)
-
-
 @pytest.mark.parametrize('seed, mean', [(0, 167.300385), (1, 156.956833), (2, 178.395691)])
 def test_the_mean_of_mmdetections_example(make_sample, legacy_draws, seed, mean):
     picture = (np.arange(60 * 80 * 3) % 251).reshape(60, 80, 3).astype(np.float32)
@@ -106,7 +97,7 @@ def test_pixels_are_those_of_opencv_for_any_draw(eager, make_sample, natural_pic
         expected = dict(img=picture)
         eager.photo_metric_distortion(expected, np.random.default_rng(seed))
         worst = max(worst, np.abs(network_input(sample) - expected['img']).max())
-    assert worst < 5e-3
+    assert worst < ROUNDING
 
 
 def test_noise_and_greys_are_those_of_opencv_too(eager, make_sample):
@@ -117,7 +108,7 @@ def test_noise_and_greys_are_those_of_opencv_too(eager, make_sample):
             sample = PhotoMetricDistortion()(make_sample(picture, rng=np.random.default_rng(seed)))
             expected = dict(img=picture)
             eager.photo_metric_distortion(expected, np.random.default_rng(seed))
-            np.testing.assert_allclose(network_input(sample), expected['img'], atol=5e-3)
+            np.testing.assert_allclose(network_input(sample), expected['img'], rtol=0, atol=ROUNDING)
 
 
 def test_values_are_not_clipped(make_sample, scripted_draws):

@@ -6,16 +6,18 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines import Compose
+from mmdet.datasets.pipelines import plan as plan_module
 from mmdet.datasets.pipelines.formatting import Collect
 from mmdet.datasets.pipelines.geometric import Expand, Pad, RandomFlip, Resize
 from mmdet.datasets.pipelines.photometric import Normalize, PhotoMetricDistortion
-from mmdet.datasets.pipelines.plan import Plan, pixel_row, render
+from mmdet.datasets.pipelines.plan import Plan, pixel_row, render, rows_read
 from mmdet.datasets.pipelines.random_crop import MinIoURandomCrop
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -95,22 +97,25 @@ def test_boxes_labels_and_shapes_are_those_of_the_plain_steps(both, natural_pict
     assert 10 < filled < 35  # both kinds were seen
 
 
-CLEAN = [('crop', 'resize'), ('crop', 'resize', 'flip'), ('crop', 'enlarge', 'turn'), ('crop', 'reduce', 'flip down'),
+EXACT = [('crop', 'resize'), ('crop', 'resize', 'flip'), ('crop', 'enlarge', 'turn'), ('crop', 'reduce', 'flip down'),
          ('flip', 'crop'), ('turn', 'crop', 'flip'), ('resize', 'crop', 'flip'), ('crop', 'resize', 'crop', 'turn'),
-         ('enlarge', 'reduce')]
+         ('enlarge', 'reduce'), ('expand', 'crop', 'resize', 'flip'), ('always expand', 'reduce'), ('always expand', 'enlarge'),
+         ('turn', 'always expand', 'crop'), ('always expand', 'resize', 'crop', 'turn'),
+         ('always expand', 'crop', 'resize', 'crop', 'reduce'), ('crop', 'always expand', 'crop', 'always expand', 'resize')]
 
 
-@pytest.mark.parametrize('steps', CLEAN, ids='-'.join)
-def test_without_fill_every_pixel_is_bit_equal(both, natural_picture, steps):
+@pytest.mark.parametrize('steps', EXACT, ids='-'.join)
+def test_before_colours_every_pixel_is_bit_equal(both, natural_picture, steps):
     for seed in range(8):
-        planned, expected = both(steps, natural_picture(seed % 2), seed)
+        planned, expected = both(steps, natural_picture(seed % 3), seed)
         np.testing.assert_array_equal(planned['img'], expected['img'])
         if 'resize' in steps:
             assert_same_boxes(planned, expected)
 
 
-@pytest.mark.parametrize('steps', [('flip down', 'crop', 'resize'), ('turn', 'resize'), ('crop', 'turn', 'reduce')],
-                         ids='-'.join)
+@pytest.mark.parametrize('steps', [('flip down', 'crop', 'resize'), ('turn', 'resize'), ('crop', 'turn', 'reduce'),
+                                   ('flip', 'expand', 'crop', 'resize'), ('always expand', 'turn', 'crop', 'resize', 'flip'),
+                                   ('turn', 'always expand', 'flip down', 'crop', 'enlarge')], ids='-'.join)
 def test_a_flip_before_scaling_moves_roundings_only(both, natural_picture, steps):
     for seed in range(6):
         planned, expected = both(steps, natural_picture(2), seed)
@@ -118,31 +123,13 @@ def test_a_flip_before_scaling_moves_roundings_only(both, natural_picture, steps
         assert difference.max() <= 1 and difference.mean() < 0.005
 
 
-FILLED = [('expand', 'crop', 'resize', 'flip'), ('always expand', 'reduce'), ('always expand', 'enlarge'),
-          ('flip', 'expand', 'crop', 'resize'),
-          ('always expand', 'turn', 'crop', 'resize', 'flip'), ('turn', 'always expand', 'flip down', 'crop', 'enlarge'),
-          ('always expand', 'resize', 'crop', 'turn'), ('always expand', 'crop', 'resize', 'crop', 'reduce')]
-
-
-@pytest.mark.parametrize('steps', FILLED, ids='-'.join)
-def test_with_fill_pixels_are_within_a_level(both, natural_picture, steps):
-    shares = []
-    for seed in range(8):
-        planned, expected = both(steps, natural_picture(seed % 3), seed)
-        shares.append(off_share(planned['img'], expected['img']))
-        for key in ('gt_bboxes', 'gt_bboxes_ignore', 'gt_labels'):
-            np.testing.assert_array_equal(planned[key], expected[key])
-    assert max(shares) <= 0.005
-
-
-def test_colour_after_geometry_enlarges_a_level_to_three_at_most(both, natural_picture):
+def test_in_the_new_order_network_inputs_are_equal_within_float_rounding(both, natural_picture):
+    filled = 0
     for seed in range(24):
         planned, expected = both(NEW, natural_picture(seed % 3), seed)
-        difference = np.abs(planned['img'] - expected['img']).max(axis=2) * min(STD)
-        if planned['is_filled']:
-            assert (difference > 3).mean() <= 0.005
-        else:
-            assert difference.max() < 0.01  # the same uint8 picture went into both
+        np.testing.assert_allclose(planned['img'] * STD, expected['img'] * STD, rtol=0, atol=1e-3)
+        filled += planned['is_filled']
+    assert 5 < filled < 20  # both kinds were seen
 
 
 def test_brightness_and_contrast_may_come_before_geometry_in_the_old_order(both, natural_picture):
@@ -200,16 +187,20 @@ def test_a_window_wholly_beside_the_picture_shows_fill_only(eager, make_sample, 
 
 
 def canvas_view(plan, brightness):
-    """What a plan shows, the slow way: a float canvas as large as the picture and the window together."""
+    """What a plan shows, the slow way: a canvas as large as the picture and the window together.
+
+    The canvas is of bytes where the colours come later, and else of floats.
+    """
     height, width = plan.source.shape[:2]
     x0, y0 = min(plan.left, 0), min(plan.top, 0)
     x1, y1 = max(plan.left + plan.width, width), max(plan.top + plan.height, height)
-    canvas = np.empty((y1 - y0, x1 - x0, 3), np.float32)
-    canvas[:] = np.float32(plan.fill) + (0 if plan.fill_after_colour else brightness)
-    canvas[-y0:height - y0, -x0:width - x0] = plan.source.astype(np.float32) + brightness
+    canvas = np.empty((y1 - y0, x1 - x0, 3), np.float32 if plan.fill_after_colour else np.uint8)
+    canvas[:] = plan.fill
+    canvas[-y0:height - y0, -x0:width - x0] = plan.source + np.float32(brightness) if plan.fill_after_colour else plan.source
     view = canvas[plan.top - y0:, plan.left - x0:][:plan.height, :plan.width]
     view = cv2.resize(view, plan.size or (plan.width, plan.height), interpolation=cv2.INTER_LINEAR)
-    return view[::-1 if plan.flip_y else 1, ::-1 if plan.flip_x else 1]
+    view = view[::-1 if plan.flip_y else 1, ::-1 if plan.flip_x else 1]
+    return view if plan.fill_after_colour else view + np.float32(brightness)
 
 
 @settings(max_examples=150, deadline=None)
@@ -221,9 +212,8 @@ def test_any_window_shows_what_a_canvas_would(natural_picture, left, top, width,
                 fill_after_colour=after, colour=(20., 0, 1., 1., 0., 0, 1, 2))
     batch = collate([{'img': render(plan), 'pixel_row': pixel_row(plan), 'img_metas': {}}])
     shown = finish_pixels(batch['img'], batch['pixel_ops'])[0].permute(1, 2, 0).numpy()
-    difference = np.abs(shown - canvas_view(plan, 20.)).max(axis=2)
-    assert (difference > 1.5).mean() <= 0.005  # a level of the warp, half of rounding
-    assert difference.max() < 6  # no line of wrong pixels along an edge either
+    rounding = 0.8 if after and plan.is_scaled else 1e-3  # to whole levels, and to OpenCV's 11 bits of weights
+    np.testing.assert_allclose(shown, canvas_view(plan, 20.), rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize('start', [-40, 64], ids=['left', 'right'])
@@ -312,20 +302,34 @@ def test_reading_the_picture_shows_what_was_planned_so_far(make_sample, natural_
     np.testing.assert_allclose(network_input(sample), by_hand, atol=1e-5)  # and is not done twice
 
 
-def test_a_canvas_is_never_allocated(make_sample, scripted_draws):
-    """Four times the sides would be sixteen times the picture."""
-    picture = np.zeros((600, 800, 3), np.uint8)
-    sample = make_sample(picture, rng=scripted_draws(0., 1., 0.5, 0.5))
-    steps = Compose([Expand(MEAN, prob=1.), Resize((300, 300), keep_ratio=False), Collect(['img'])])
-    tracemalloc.start()
-    try:
-        item = steps(sample)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert item['img'].shape == (300, 300, 3)
-    # cv2's arrays are numpy's and counted: the picture with a pixel of border, the output, and the odd small thing
-    assert peak < 602 * 802 * 3 + 2 * 300 * 300 * 3 + 50_000
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+@pytest.mark.parametrize('after', [False, True])
+def test_of_a_canvas_only_the_rows_are_written_that_resizing_reads(natural_picture, monkeypatch, dtype, after):
+    """Rows left as they were in memory, poisoned here, never show; and there are many of them."""
+    plan = Plan(natural_picture(0).astype(dtype), -500, -400, 1280, 960, fill=(1., 2., 3.), fill_after_colour=after)
+    whole = render(plan)
+    windows = []
+
+    def poisoned(size, dtype):
+        windows.append(torch.full((size,), 255, dtype=dtype))  # not a number, as float32
+        return windows[-1]
+
+    monkeypatch.setattr(plan_module.torch, 'empty', poisoned)
+    for size in ((300, 300), (31, 200), (640, 480), (641, 479), (1280, 700), (300, 960), (1500, 2000), (7, 3)):
+        plan.size = size
+        np.testing.assert_array_equal(render(plan), cv2.resize(whole, size, interpolation=cv2.INTER_LINEAR), err_msg=str(size))
+        written = (windows[-1].view(960, -1) != 255).any(dim=1)
+        assert written.sum() <= min(2.1 * size[1], 960) + 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(length=st.integers(1, 5000), out=st.integers(1, 1000))
+def test_rows_read_are_the_two_neighbours_of_each_position(length, out):
+    rows = rows_read(length, out)
+    position = (np.arange(out) + 0.5) * (length / out) - 0.5
+    neighbours = np.concatenate([np.floor(position), np.floor(position) + 1]).clip(0, length - 1)
+    assert set(neighbours.astype(int).tolist()) <= set(rows.tolist()) or length == out
+    assert (np.diff(rows) > 0).all() and rows[0] >= 0 and rows[-1] < length and len(rows) <= 3 * out + (length == out)
 
 
 def test_expand_itself_allocates_nothing_of_a_pictures_size(make_sample, scripted_draws):
@@ -357,21 +361,24 @@ def test_padding_is_zero_after_normalisation(make_sample, natural_picture):
     assert shown.shape == (64, 96, 3) and not shown[60:].any() and not shown[:, 90:].any()
 
 
-def test_whole_pipelines_agree_with_mmdetection(golden, painted_picture, legacy_draws, make_sample):
-    """Boxes exactly; the pixels of its noisy picture, of which every 15th is kept, to a level times the contrast."""
-    data, picture = golden('ssd300_pipelines.npz'), painted_picture(70, 240, 320)
-    mean, keep = Normalize(MEAN, (1, 1, 1)), Collect(['img'])
-    for seed in range(8):
-        steps = Compose([Expand(MEAN), MinIoURandomCrop(), PLANNED['resize'](), RandomFlip(0.5), PhotoMetricDistortion(), mean])
-        sample = steps(make_sample(picture, data['gt_bboxes'], data['gt_labels'], rng=legacy_draws(seed)))
-        np.testing.assert_array_equal(sample['gt_bboxes'], data[f's{seed}_gt_bboxes'])
-        np.testing.assert_array_equal(sample['gt_labels'], data[f's{seed}_gt_labels'])
-        np.testing.assert_array_equal(sample['scale_factor'], data[f's{seed}_scale_factor'])
-        assert sample['flip'] == bool(data[f's{seed}_flip'])
-        difference = np.abs(network_input(sample)[::15, ::15] - data[f's{seed}_img'].transpose(1, 2, 0))
-        assert difference.mean() < 0.2 and (difference > 4).mean() < 0.005
-    sample = Compose([PLANNED['resize'](), mean, keep])(make_sample(picture))
-    batch = collate([sample])
-    shown = finish_pixels(batch['img'], batch['pixel_ops'])[0].numpy()[:, ::15, ::15]
-    np.testing.assert_allclose(shown, data['test_img'], atol=1.001)
-    assert (np.abs(shown - data['test_img']) > 1e-3).mean() < 0.01
+def test_what_comes_after_padding_takes_it_for_a_part_of_the_picture(make_sample, natural_picture):
+    picture = natural_picture(0, 60, 90)
+    padded = np.zeros((64, 96, 3), np.uint8)
+    padded[:60, :90] = picture
+    for step, expected in ((Normalize(MEAN, STD), (padded[..., ::-1] - np.float32(MEAN)) / np.float32(STD)),
+                           (RandomFlip(1.), padded[:, ::-1]),
+                           (Resize((30, 20), keep_ratio=False), cv2.resize(padded, (30, 20))),
+                           (Pad(size=(70, 96)), np.concatenate([padded, np.zeros((6, 96, 3))]))):
+        sample = Compose([Pad(size_divisor=32), step])(make_sample(picture))
+        np.testing.assert_allclose(network_input(sample), expected, atol=1e-5)
+
+
+def test_boxes_of_a_padded_picture_stay_with_what_they_frame(make_sample):
+    picture = np.zeros((60, 90, 3), np.uint8)
+    picture[20:40, 10:30] = 255
+    for step in (RandomFlip(1.), MinIoURandomCrop(min_crop_size=0.9), Expand(prob=1.)):
+        for seed in range(5):
+            sample = make_sample(picture, [[10, 20, 30, 40]], rng=np.random.default_rng(seed))
+            sample = Compose([Pad(size_divisor=32), step])(sample)
+            x1, y1, x2, y2 = sample['gt_bboxes'][0].astype(int)
+            assert (network_input(sample)[y1:y2, x1:x2] == 255).all()
