@@ -32,8 +32,9 @@ def grouped_batches(groups: Sequence[np.ndarray], size: int, rng: Any) -> np.nda
 class GroupBatchSampler:
     """Shuffled batches of pictures of one group, wide or tall, for one of several ranks.
 
-    Batches are cut for all ranks together and shared out, so that the order of the data does not depend on the number of
-    ranks as long as the global batch is the same. A group that does not fill its last batch repeats pictures.
+    MMDetection's GroupSampler in one process, and its DistributedGroupSampler in several. Batches are cut for all ranks
+    together and shared out, so that the order of the data does not depend on the number of ranks as long as the global batch
+    is the same. A group that does not fill its last batch repeats pictures.
 
     Args:
         flag: (P,) group of each picture.
@@ -66,7 +67,7 @@ class GroupBatchSampler:
 
 
 class ShardBatchSampler:
-    """All pictures in order, each on exactly one rank: for evaluation.
+    """All pictures in order, each on exactly one rank: for evaluation. MMDetection's DistributedSampler, without its repeats.
 
     Args:
         length: pictures.
