@@ -94,6 +94,22 @@ def test_boxes_of_other_classes_do_not_suppress_wherever_they_are():
     assert GreedyNMS(0.5)(bboxes, scores, np.array([0, 70, 79]))[0].tolist() == [1, 2, 0]
 
 
+def test_where_shifting_classes_apart_changes_a_decision_the_labels_decide():
+    """MMDetection adds label * (largest coordinate + 1) in float32: at 79 * 1001 pixels the last bits of a box are hundredths.
+
+    Pairs of one class whose IoU is just above or just below the threshold: some are decided otherwise after the shift.
+    """
+    rng, decided_otherwise = np.random.default_rng(0), 0
+    for _ in range(200):
+        x, y, width, height = rng.uniform(0, 400, 2).tolist() + rng.uniform(50, 100, 2).tolist()
+        overlap = 0.45 * width * (1 + rng.choice([-1, 1]) * 2e-5)
+        pair = np.array([[x, y, x + width, y + height], [x, y, x + overlap, y + height]], np.float32)
+        kept, _ = GreedyNMS(0.45)(pair, np.array([0.9, 0.8], np.float32), np.array([79, 79]))
+        assert len(kept) == 2 - bool(iou(*pair) > np.float32(0.45))
+        decided_otherwise += bool(iou(*pair) > np.float32(0.45)) != bool(iou(*(pair + np.float32(79 * 1001))) > np.float32(0.45))
+    assert decided_otherwise > 20
+
+
 @pytest.mark.parametrize('max_num', [None, 0, 5])
 def test_nothing_in_nothing_out(max_num):
     kept, scores = GreedyNMS()(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), max_num)
