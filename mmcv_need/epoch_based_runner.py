@@ -176,9 +176,10 @@ class EpochBasedRunner:
                                   f'to start a new run from its weights')
         module, weights = self.model.module, state_dict_of(checkpoint)
         load_weights(module, weights, path, strict=True)
-        learning = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+        parameters = dict(module.named_parameters())
+        learning = [name for name, parameter in parameters.items() if parameter.requires_grad]
         try:
-            state = in_order(checkpoint['optimizer'], current_keys(module, weights), learning)
+            state = in_order(checkpoint['optimizer'], current_keys(module, weights), parameters, learning)
             self.optimizer.optimizer.load_state_dict(state)
         except (ValueError, KeyError) as error:
             raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error

@@ -2,6 +2,7 @@
 
 Which operations those are is torch's choice (autocast); losses and box arithmetic are written in float32. Float16 has no room
 for small gradients, so the loss is multiplied by a scale before it goes backward and the gradients are divided by it after.
+Evaluation computes in float32.
 """
 from __future__ import annotations
 
@@ -53,6 +54,6 @@ class HalfPrecision:
         self.scaler.unscale_(optimizer)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Step if all gradients are finite, then set the scale of the next step."""
+        """Step if all gradients are finite, which torch's scaler asks the device; then set the scale of the next step."""
         self.scaler.step(optimizer)
         self.scaler.update(self.fixed)

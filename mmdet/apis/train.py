@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 from contextlib import nullcontext
 from logging import Logger
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 import torch
 from torch import nn
@@ -68,7 +68,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     runner = build(cfg, RUNNERS, key='runner', model=wrapper, optimizer=optimizer, device=device, work_dir=cfg.work_dir,
                    logger=logger, meta=meta, max_steps=max_steps)
     runner.timestamp = timestamp or runner.timestamp
-    register_hooks(runner, cfg, evaluation(cfg, data, runner) if validate else None)
+    register_hooks(runner, cfg, evaluation(cfg, data, runner, dataset.CLASSES) if validate else None)
     if resume_from:
         runner.resume(resume_from)
     elif cfg.get('load_from'):
@@ -91,8 +91,16 @@ def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
                           f'have {expected} classes ({names}). Set num_classes={expected}, or `classes` of the dataset')
 
 
-def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Optional[EvalHook]:
-    """The hook that evaluates on `data.val`, if the config asks for evaluation."""
+def class_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """The first label that means two things, such as "label 3 is 'cat' here and 'dog' there"; '' if there is none."""
+    for label, (here, there) in enumerate(zip(ours, theirs)):
+        if here != there:
+            return f"label {label} is '{here}' here and '{there}' there"
+    return '' if len(ours) == len(theirs) else f'{len(ours)} classes here and {len(theirs)} there'
+
+
+def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classes: Sequence[str]) -> Optional[EvalHook]:
+    """The hook that evaluates on `data.val`, if the config asks for evaluation. `classes`: of the training data."""
     if not evaluates(cfg):
         runner.logger.info('no evaluation: the config has no `evaluation`, or no `data.val`')
         return None
@@ -101,6 +109,10 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Opt
     if not hasattr(dataset, 'evaluate'):
         raise ConfigError(f"{cfg.where('data.val')}: data.val: a {type(dataset).__name__} has no metrics; "
                           f'name the dataset itself')
+    difference = class_difference(dataset.CLASSES, classes)
+    if difference:
+        raise ConfigError(f"{cfg.where('data.val')}: data.val: not the classes of data.train: {difference}. Labels follow the "
+                          f'order of the categories in each annotation file; bring both files to one order')
     dataset.check_metrics(settings.options.get('metric', []), where=cfg.where('evaluation.metric'))
     options = {name: value for name, value in settings.options.items() if name != 'metric'}
     check_eval_options(options, dataset, f"{cfg.where('evaluation')}: evaluation".lstrip(': '))

@@ -47,9 +47,9 @@ def from_maps(maps, size):
 
 
 @pytest.mark.parametrize('name', ['ssd300', 'ssd512'])
-def test_keys_and_shapes_are_equal(name, build_detector, stored):
-    actual = {key: list(value.shape) for key, value in build_detector(f'{name}_coco.py').state_dict().items()}
-    assert actual == stored('state_shapes.json')[name]
+def test_keys_and_shapes_are_equal_and_in_the_same_order(name, build_detector, stored):
+    actual = [(key, list(value.shape)) for key, value in build_detector(f'{name}_coco.py').state_dict().items()]
+    assert actual == list(stored('state_shapes.json')[name].items())
 
 
 def test_both_had_the_same_weights(detector, stored):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS, ITERS = 3, 7
@@ -193,6 +194,15 @@ def test_half_precision_learns_like_float32_and_resumes_to_the_same_weights(trai
     resumed = training('--no-validate', '--resume-from', begun.folder / 'epoch_1.pth', *half)
     assert same(training_state(resumed), training_state(whole))
     assert resumed.checkpoint()['loss_scaler']['scale'] == 512.0
+
+
+def test_labels_that_mean_other_classes_in_the_evaluation_stop_the_run(tools, tiny, demo, tmp_path):
+    content = json.loads((demo / 'annotations/instances_val2017.json').read_text())
+    content['categories'].reverse()
+    reversed_file = tmp_path / 'reversed.json'
+    reversed_file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"data\.val: not the classes of data\.train: label 0 is 'diamond' here and 'circle'"):
+        tools.train(tiny, '--work-dir', tmp_path / 'work', '--cfg-options', f'data.val.ann_file={reversed_file}')
 
 
 def test_a_drawn_seed_is_logged(tools, tiny, tmp_path):

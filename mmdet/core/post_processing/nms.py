@@ -24,8 +24,7 @@ class GreedyNMS:
     """Keeps the best box and drops those of its class that overlap it, again and again.
 
     Args:
-        iou_threshold: boxes with a larger IoU are dropped (MMCV 1.2.7 on the CPU dropped equal ones too); 0.5 if neither this
-            nor `iou_thr` is given.
+        iou_threshold: boxes with a larger IoU are dropped (MMCV 1.2.7 on the CPU dropped equal ones too).
         class_agnostic: whether boxes suppress boxes of other classes too.
         offset: 0, or 1 where a box from pixel 3 to pixel 5 is 3 wide, as before MMDetection 2.
         score_threshold: candidates score more than this; 0 takes all.
@@ -37,7 +36,7 @@ class GreedyNMS:
 
     def __init__(self, iou_threshold: Optional[float] = None, class_agnostic: bool = False, *, offset: int = 0,
                  score_threshold: float = 0, max_num: int = -1, split_thr: int = 10000, iou_thr: Optional[float] = None):
-        self.iou_threshold = read_iou_threshold(iou_threshold, iou_thr, default=0.5)
+        self.iou_threshold = read_iou_threshold(iou_threshold, iou_thr)
         self.class_agnostic = class_agnostic
         self.offset = read_offset(offset)
         self.score_threshold = score_threshold
@@ -62,16 +61,18 @@ class GreedyNMS:
         return kept, scores[kept]
 
 
-def read_iou_threshold(iou_threshold: Optional[float], iou_thr: Optional[float], default: float) -> float:
+def read_iou_threshold(iou_threshold: Optional[float], iou_thr: Optional[float], default: Optional[float] = None) -> float:
     """The threshold under its present or its old name.
 
     Raises:
-        ConfigError: it is under both, or outside 0..1.
+        ConfigError: it is under both, under neither and there is no default, or outside 0..1.
     """
     if iou_threshold is not None and iou_thr is not None:
         raise ConfigError('iou_thr is the old name of iou_threshold; give one of them')
-    given = [value for value in (iou_threshold, iou_thr) if value is not None]
-    threshold = given[0] if given else default
+    given = [value for value in (iou_threshold, iou_thr, default) if value is not None]
+    if not given:
+        raise ConfigError('needs iou_threshold, such as 0.45')
+    threshold = given[0]
     if not 0 <= threshold <= 1:
         raise ConfigError(f'iou_threshold {threshold} is not in 0..1')
     return threshold

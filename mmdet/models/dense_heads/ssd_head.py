@@ -32,7 +32,7 @@ class SSDTrainCfg:
         smoothl1_beta: where smooth L1 turns into a line; 0 is plain L1.
         neg_pos_ratio: hard negatives for each positive.
         allowed_border: -1: boxes may reach outside the picture; nothing else is SSD.
-        pos_weight: -1 (weight 1); accepted for MMDetection's configs.
+        pos_weight: -1 or 1 (weight 1); accepted for MMDetection's configs.
         debug: no effect; accepted for MMDetection's configs.
     """
     config_parts = {'assigner': BBOX_ASSIGNERS}
@@ -41,7 +41,7 @@ class SSDTrainCfg:
                  allowed_border: int = -1, pos_weight: float = -1, debug: bool = False):
         if allowed_border >= 0:
             raise ConfigError(f'allowed_border {allowed_border}: SSD keeps boxes that reach outside the picture; set it to -1')
-        if pos_weight > 0:
+        if pos_weight > 0 and pos_weight != 1:
             raise ConfigError(f'pos_weight {pos_weight}: positives and negatives weigh the same in SSD; set it to -1')
         if smoothl1_beta < 0 or neg_pos_ratio < 0:
             raise ConfigError(f'expected smoothl1_beta >= 0 and neg_pos_ratio >= 0, not {smoothl1_beta} and {neg_pos_ratio}')

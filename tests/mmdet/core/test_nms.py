@@ -99,20 +99,21 @@ def test_where_shifting_classes_apart_changes_a_decision_the_labels_decide():
 
     Pairs of one class whose IoU is just above or just below the threshold: some are decided otherwise after the shift.
     """
-    rng, decided_otherwise = np.random.default_rng(0), 0
+    rng, decided_otherwise, threshold = np.random.default_rng(0), 0, np.float32(0.45)
     for _ in range(200):
         x, y, width, height = rng.uniform(0, 400, 2).tolist() + rng.uniform(50, 100, 2).tolist()
         overlap = 0.45 * width * (1 + rng.choice([-1, 1]) * 2e-5)
         pair = np.array([[x, y, x + width, y + height], [x, y, x + overlap, y + height]], np.float32)
         kept, _ = GreedyNMS(0.45)(pair, np.array([0.9, 0.8], np.float32), np.array([79, 79]))
-        assert len(kept) == 2 - bool(iou(*pair) > np.float32(0.45))
-        decided_otherwise += bool(iou(*pair) > np.float32(0.45)) != bool(iou(*(pair + np.float32(79 * 1001))) > np.float32(0.45))
+        drops, drops_shifted = (bool(iou(*boxes) > threshold) for boxes in (pair, pair + np.float32(79 * 1001)))
+        assert len(kept) == 2 - drops
+        decided_otherwise += drops != drops_shifted
     assert decided_otherwise > 20
 
 
 @pytest.mark.parametrize('max_num', [None, 0, 5])
 def test_nothing_in_nothing_out(max_num):
-    kept, scores = GreedyNMS()(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), max_num)
+    kept, scores = GreedyNMS(0.5)(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), max_num)
     assert kept.shape == scores.shape == (0,)
     assert (kept.dtype, scores.dtype) == (np.int64, np.float32)
 
@@ -144,11 +145,11 @@ def test_a_config_of_mmdetection_builds_it_with_old_names_too():
     old = build(dict(type='nms', iou_thr=0.4), NMS)
     assert (new.iou_threshold, new.class_agnostic, new.max_num) == (0.4, True, 7)
     assert (old.iou_threshold, old.class_agnostic, old.max_num) == (0.4, False, None)
-    assert GreedyNMS().iou_threshold == 0.5
 
 
 @pytest.mark.parametrize('options, words', [({'iou_threshold': 0.4, 'iou_thr': 0.4}, 'old name of iou_threshold'),
-                                            ({'iou_thr': 2}, 'iou_threshold 2 is not in 0..1'), ({'offset': 2}, 'offset 2')])
+                                            ({'iou_thr': 2}, 'iou_threshold 2 is not in 0..1'), ({}, 'needs iou_threshold'),
+                                            ({'iou_thr': 0.5, 'offset': 2}, 'offset 2')])
 def test_what_cannot_be_meant_is_one_line(options, words):
     with pytest.raises(ConfigError, match=words) as error:
         GreedyNMS(**options)

@@ -123,7 +123,7 @@ def test_levels_and_classes_that_do_not_fit_are_refused():
         SSDHead([4, 8], generator, num_classes=0)
 
 
-@pytest.mark.parametrize('options, word', [({'allowed_border': 0}, 'allowed_border'), ({'pos_weight': 1}, 'pos_weight'),
+@pytest.mark.parametrize('options, word', [({'allowed_border': 0}, 'allowed_border'), ({'pos_weight': 2}, 'pos_weight'),
                                            ({'smoothl1_beta': -1}, 'smoothl1_beta'), ({'neg_pos_ratio': -1}, 'neg_pos_ratio')])
 def test_training_settings_that_are_not_ssds_are_refused(options, word):
     with pytest.raises(ConfigError, match=word):
