@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
+from numbers import Real
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
 
 from mmcv_need.errors import did_you_mean
 
@@ -70,3 +73,13 @@ def is_a(value: Any, expected: str) -> bool:
     if value is None or not isinstance(value, (str, int, float, list, tuple, dict)):
         return True
     return isinstance(value, PLAIN[expected]) and (expected == 'bool' or not isinstance(value, bool))
+
+
+def is_number(value: Any, kind: type = Real) -> bool:
+    """Whether a value is a number of a kind, such as numbers.Integral. True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def listed(value: Any) -> List[Any]:
+    """The items of a list, tuple or array; of anything else a list of that alone."""
+    return list(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]

@@ -14,6 +14,7 @@ from mmcv_need import device as devices
 from mmcv_need.config import Config
 from mmcv_need.errors import DeviceError
 from mmcv_need.registry import build
+from mmdet.core.evaluation import coco_api
 from mmdet.models.builder import DETECTORS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,22 @@ def usable(kind):
 def device(request):
     """The CPU, and each accelerator that is here."""
     return torch.device(request.param)
+
+
+# Each that is installed: one that is broken fails. tests/mmdet/core/evaluation/test_coco_api.py says which must be here.
+EVALUATORS = [name for name, module in coco_api.MODULES.items() if importlib.util.find_spec(module.split('.')[0])]
+
+
+@pytest.fixture(scope='module')
+def evaluators():
+    """Names of the COCO evaluators that are here, the fastest first."""
+    return EVALUATORS
+
+
+@pytest.fixture(scope='module', params=EVALUATORS)
+def evaluator(request):
+    """Each COCO evaluator that is here."""
+    return coco_api.find_evaluator(request.param)
 
 
 @pytest.fixture(scope='session')

@@ -18,6 +18,7 @@ from mmcv_need.logger import get_logger
 from mmcv_need.registry import build
 from mmdet.apis import test_detector
 from mmdet.apis.checks import require
+from mmdet.apis.classes import check_classes, warn_of_other_classes
 from mmdet.apis.command_line import add_card_options, add_common_options, read_config, run, start_device
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.evaluation import add_eval_options, eval_arguments, report, take_eval_options
@@ -26,7 +27,7 @@ from mmdet.apis.painting import painted_paths, save_painted, show_painted
 from mmdet.apis.results import SUFFIXES, check_writable, prepare_file, prepare_folder, write_results
 from mmdet.apis.settings import DataSettings
 from mmdet.apis.test import finish_batch
-from mmdet.apis.train import build_dataset, check_classes
+from mmdet.apis.train import build_dataset
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets import eval_loader
 
@@ -102,9 +103,10 @@ def main(arguments: Sequence[str]) -> None:
     check_data_files(cfg, 'test')
     prepare_outputs(args)
     device = start_device(args, cfg)
-    model, _ = load_detector(cfg, args.checkpoint)
+    model, meta = load_detector(cfg, args.checkpoint)
     dataset = build_dataset(cfg, 'test', test_mode=True)
     check_classes(model, dataset, cfg)
+    warn_of_other_classes(cfg, dataset, args.checkpoint, meta.get('CLASSES'))
     options = eval_arguments(args, cfg, dataset)
     if args.out:
         check_writable(args.out, dataset, '--out')

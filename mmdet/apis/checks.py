@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 from mmcv_need.builder import OPTIMIZERS
 from mmcv_need.config import Config
@@ -49,6 +49,8 @@ def check_sections(cfg: Config, *datasets: str) -> None:
             raise ConfigError(f"{cfg.where(f'data.{section}')}: data.{section}: expected the dict of a dataset, "
                               f'not {cfg.data.get(section)!r}')
         check(cfg, DATASETS, key=f'data.{section}')
+    if 'val' in datasets:
+        check_has_metrics(cfg, 'data.val', cfg.data['val'])
     check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
     sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings,
                 'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings,
@@ -107,6 +109,25 @@ def require(cfg: Config, *keys: str) -> None:
 def evaluates(cfg: Config) -> bool:
     """Whether training with this config evaluates meanwhile."""
     return cfg.get('evaluation') is not None and cfg.data.get('val') is not None
+
+
+def check_has_metrics(cfg: Config, key: str, dataset: Any) -> None:
+    """A dataset of a config can be evaluated, which its type decides, and so can those that it concatenates.
+
+    Args:
+        key: its place.
+        dataset: what stands there, in canonical form.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    if not isinstance(dataset, dict):
+        return
+    made = dataset['type'] if isinstance(dataset['type'], type) else DATASETS.get(dataset['type'])
+    if not hasattr(made, 'evaluate'):
+        raise ConfigError(f'{cfg.where(key)}: {key}: a {made.__name__} has no metrics; name the dataset itself'.lstrip(': '))
+    for i, part in enumerate(dataset.get('datasets', [])):
+        check_has_metrics(cfg, f'{key}.datasets.{i}', part)
 
 
 def workflow_of(cfg: Config) -> Sequence[Tuple[str, int]]:

@@ -79,13 +79,13 @@ def start_device(args: argparse.Namespace, cfg: Config) -> Any:
 
 
 def start_processes(launcher: str, device: Any, cfg: Config) -> None:
-    """Join the process group, with the backend of `dist_params` if the device can use it; rank 0 says if it cannot."""
+    """Join the process group, with the backend of `dist_params` if the device can use it; a warning says if it cannot."""
     wanted = build(cfg, DistSettings, key='dist_params') if cfg.get('dist_params') else DistSettings()
     backend = devices.backend(device, wanted.backend)
     if wanted.port is not None:
         os.environ.setdefault('MASTER_PORT', str(wanted.port))
     init_dist(launcher, backend)
-    if wanted.backend not in (None, backend) and get_dist_info()[0] == 0:
+    if wanted.backend not in (None, backend):
         warnings.warn(f"{cfg.where('dist_params.backend')}: dist_params.backend='{wanted.backend}' is not for {device.type}; "
                       f"the processes use '{backend}'", UserWarning, stacklevel=2)
 
@@ -97,9 +97,19 @@ def choose_seed(given: Optional[int], device: Any) -> int:
     return broadcast_int(random.SystemRandom().randrange(2**31) if given is None else given, device)
 
 
+def print_warning(message: Any, *_: Any, **__: Any) -> None:
+    """One line on stderr, by rank 0 only; before there is a process group, torchrun's RANK says who that will be."""
+    rank, world_size = get_dist_info()
+    if (str(rank) if world_size > 1 else os.environ.get('RANK', '0')) == '0':
+        print(f'warning: {message}', file=sys.stderr)
+
+
 def run(main: Callable[[Sequence[str]], Any]) -> None:
-    """Call a command line's `main`: what the user can mend is one line on stderr and status 2, an interrupt status 130."""
-    warnings.showwarning = lambda message, *_, **__: print(f'warning: {message}', file=sys.stderr)
+    """Call a command line's `main`: what the user can mend is one line on stderr and status 2, an interrupt status 130.
+
+    A warning is one line too, whatever the number of processes.
+    """
+    warnings.showwarning = print_warning
     try:
         main(sys.argv[1:])
         leave_dist()

@@ -30,13 +30,16 @@ def _replace(node: Any, old: str, new: str) -> int:
     """Put `new` where a path below a node begins with `old`, in place; how often."""
     count = 0
     for key, value in list(node.items()) if isinstance(node, dict) else list(enumerate(node)):
-        if isinstance(value, tuple) and any(isinstance(item, str) for item in value):
-            value = node[key] = list(value)
+        found = 0
         if isinstance(value, str) and os.path.join(value, '').startswith(old):
-            node[key] = new + value[len(old):]
-            count += 1
+            node[key], found = new + value[len(old):], 1
+        elif isinstance(value, tuple):  # stays a tuple: a list of numbers means something else in a pipeline
+            items = list(value)
+            found = _replace(items, old, new)
+            node[key] = tuple(items)
         elif isinstance(value, (dict, list)):
-            count += _replace(value, old, new)
+            found = _replace(value, old, new)
+        count += found
     return count
 
 

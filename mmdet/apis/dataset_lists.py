@@ -1,7 +1,7 @@
 """Datasets in lists: MMDetection's short ways of saying ConcatDataset, and defaults that mean the datasets within wrappers."""
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Callable, Dict, Sequence
 
 from mmcv_need.errors import ConfigError
 
@@ -9,7 +9,7 @@ FILES = ('img_prefix', 'seg_prefix', 'proposal_file')  # may be lists beside a l
 WRAPPED = ('dataset', 'datasets')
 
 
-def split_ann_files(node: Any, key: str = '') -> Any:
+def split_ann_files(node: Any, key: str = '', where: Callable[[str], str] = lambda key: '') -> Any:
     """A dataset of a config with every list written out as a ConcatDataset; the node itself stays as it is.
 
     `dict(type=T, ann_file=[a, b], img_prefix=[c, d])` becomes a ConcatDataset of two T, and so does a list of datasets.
@@ -17,31 +17,44 @@ def split_ann_files(node: Any, key: str = '') -> Any:
     Args:
         node: of `data.train` and its like; wrappers are searched.
         key: its place, for messages.
+        where: file and line of a key, for messages.
 
     Raises:
-        ConfigError: lists of different lengths.
+        ConfigError: lists of different lengths, or empty ones.
     """
     if isinstance(node, (list, tuple)):
-        return {'type': 'ConcatDataset', 'datasets': [split_ann_files(item, f'{key}.{i}') for i, item in enumerate(node)]}
+        return {'type': 'ConcatDataset', 'datasets': _each(node, key, where)}
     if not isinstance(node, dict):
         return node
     if isinstance(node.get('ann_file'), (list, tuple)):
-        return _concatenated(node, key)
+        return _concatenated(node, key, where)
     whole = dict(node)
     if 'dataset' in whole:
-        whole['dataset'] = split_ann_files(whole['dataset'], f'{key}.dataset')
+        whole['dataset'] = split_ann_files(whole['dataset'], f'{key}.dataset', where)
     if isinstance(whole.get('datasets'), (list, tuple)):
-        whole['datasets'] = [split_ann_files(item, f'{key}.datasets.{i}') for i, item in enumerate(whole['datasets'])]
+        whole['datasets'] = _each(whole['datasets'], f'{key}.datasets', where)
     return whole
 
 
-def _concatenated(node: Dict[str, Any], key: str) -> Dict[str, Any]:
+def _each(nodes: Sequence[Any], key: str, where: Callable[[str], str]) -> Sequence[Any]:
+    if not nodes:
+        raise _error(where, key, 'the list is empty; expected at least one dataset')
+    return [split_ann_files(item, f'{key}.{i}', where) for i, item in enumerate(nodes)]
+
+
+def _error(where: Callable[[str], str], key: str, message: str) -> ConfigError:
+    return ConfigError(': '.join(part for part in (where(key), key.lstrip('.'), message) if part))
+
+
+def _concatenated(node: Dict[str, Any], key: str, where: Callable[[str], str]) -> Dict[str, Any]:
     files = node['ann_file']
+    if not files:
+        raise _error(where, f'{key}.ann_file', 'the list is empty; expected at least one file')
     lists = {name: node[name] for name in FILES if isinstance(node.get(name), (list, tuple))}
     for name, values in lists.items():
         if len(values) != len(files):
-            raise ConfigError(f'{key}.{name}: has {len(values)} entries for {len(files)} of ann_file; expected one each, or '
-                              f'one string for all'.lstrip('.'))
+            raise _error(where, f'{key}.{name}', f'has {len(values)} entries for {len(files)} of ann_file; expected one '
+                                                 f'each, or one string for all')
     common = {name: value for name, value in node.items() if name not in ('ann_file', 'separate_eval', *lists)}
     lists['ann_file'] = files
     parts = [{**common, **{name: values[i] for name, values in lists.items()}} for i in range(len(files))]

@@ -30,9 +30,10 @@ def canonical(cfg: Config) -> Config:
     _move(cfg, 'data.imgs_per_gpu', 'data.samples_per_gpu')
     for section in ('val', 'test'):  # before MMDetection 2.24 the loader's batch stood in the dataset's dict
         _move(cfg, f'data.{section}.samples_per_gpu', f'data.{section}_dataloader.samples_per_gpu')
+        _batch_of_list(cfg, section)
     for section in ('train', 'val', 'test'):
         if lookup(cfg, f'data.{section}') is not None:
-            cfg.data[section] = split_ann_files(cfg.data[section], f'data.{section}')
+            cfg.data[section] = split_ann_files(cfg.data[section], f'data.{section}', cfg.where)
     if cfg.get('model') is not None:
         _pretrained(cfg)
         _neck(cfg)
@@ -64,12 +65,35 @@ def _move(cfg: Config, old: str, new: str) -> None:
     if given is _ABSENT:
         return
     if given is not None and taken is not None and taken is not _ABSENT:
-        raise ConfigError(f'{cfg.where(old)}: {old} and {new} ({cfg.where(new)}) say the same thing twice. Keep {new}')
+        raise _twice(cfg, old, new)
     if taken is _ABSENT or taken is None:
         cfg.move(old, new)
     else:
         section, _, name = old.rpartition('.')
         (lookup(cfg, section) if section else cfg).pop(name)
+
+
+def _twice(cfg: Config, old: str, new: str) -> ConfigError:
+    return ConfigError(f'{cfg.where(old)}: {old} and {new} ({cfg.where(new)}) say the same thing twice. Keep {new}')
+
+
+def _batch_of_list(cfg: Config, section: str) -> None:
+    """Where `data.val` or `data.test` is a list of datasets, each could say a batch: MMDetection takes the largest."""
+    datasets, new = lookup(cfg, f'data.{section}'), f'data.{section}_dataloader.samples_per_gpu'
+    largest, old = 0, ''
+    for i, dataset in enumerate(datasets if isinstance(datasets, (list, tuple)) else []):
+        given = dataset.pop('samples_per_gpu', None) if isinstance(dataset, dict) else None
+        if given is None:
+            continue
+        key = f'data.{section}.{i}.samples_per_gpu'
+        if not isinstance(given, int) or given < 1:
+            raise ConfigError(f'{cfg.where(key)}: {key}: expected an integer of 1 or more, not {given!r}')
+        if lookup(cfg, new) is not None:
+            raise _twice(cfg, key, new)
+        if given > largest:
+            largest, old = given, key
+    if old:
+        cfg.merge_from_dict({new: largest}, source=cfg.where(old))
 
 
 def _pretrained(cfg: Config) -> None:

@@ -10,9 +10,11 @@ from mmcv_need.arguments import is_a, plain_type
 from mmcv_need.config import Config, DictAction
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.registry import build
+from mmdet.apis.checks import check_has_metrics
 from mmdet.apis.results import check_writable, write_results
 from mmdet.apis.settings import EvaluationSettings
 from mmdet.core.post_processing.detections import Detections
+from mmdet.datasets.wrappers import ConcatDataset
 
 
 def add_eval_options(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +41,10 @@ def eval_arguments(args: argparse.Namespace, cfg: Config, dataset: Any) -> Dict[
     Raises:
         ConfigError: the dataset has no such metric, or no such option of it.
     """
-    if not hasattr(dataset, 'evaluate'):
-        raise ConfigError(f"{cfg.where('data.test')}: data.test: a {type(dataset).__name__} has no metrics; name the dataset "
-                          f'itself')
-    dataset.check_metrics(args.eval or [], where='--eval')
-    check_eval_options(args.eval_options, dataset, '--eval-options')
+    if args.eval or args.eval_options:
+        check_has_metrics(cfg, 'data.test', cfg.data['test'])
+        dataset.check_metrics(args.eval or [], where='--eval')
+        check_eval_options(args.eval_options, dataset, '--eval-options')
     if args.json_file:
         check_writable(args.json_file, dataset, '--eval-options jsonfile_prefix')
     if not args.eval:
@@ -60,9 +61,9 @@ def check_eval_options(options: Mapping[str, Any], dataset: Any, where: str) -> 
     Raises:
         ConfigError: one is not.
     """
-    for part in getattr(dataset, 'datasets', []):
-        check_eval_options(options, part, where)
-    if hasattr(dataset, 'datasets'):
+    if isinstance(dataset, ConcatDataset):
+        for part in dataset.datasets:
+            check_eval_options(options, part, where)
         return
     accepted = inspect.signature(dataset.evaluate).parameters
     known = [name for name in accepted if name not in ('results', 'metric', 'logger')]

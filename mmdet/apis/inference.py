@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -17,11 +16,11 @@ from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build, check
 from mmdet.apis.checks import require
+from mmdet.apis.classes import label_names
 from mmdet.apis.dataset_lists import first_dataset
 from mmdet.apis.dialects import canonical
 from mmdet.apis.test import detect, finish_batch
 from mmdet.datasets import PIPELINES
-from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines import Compose, Sample
 from mmdet.models import DETECTORS
@@ -62,7 +61,7 @@ def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None
     require(cfg, 'model.backbone', 'data.test')
     target = devices.select(device)
     network, meta = load_detector(cfg, None if checkpoint is None else os.fspath(checkpoint))
-    classes = class_names(meta.get('CLASSES'), network.bbox_head.num_classes, checkpoint)
+    classes = label_names(meta.get('CLASSES'), network.bbox_head.num_classes, checkpoint)
     return Detector(MMDataParallel(network, target, finish_batch), cfg, classes)
 
 
@@ -80,26 +79,6 @@ def load_detector(cfg: Config, checkpoint: Optional[str]) -> Tuple[nn.Module, Ma
     if checkpoint is not None:
         load_weights(network, state_dict_of(content), checkpoint, strict=True)
     return network, content.get('meta') or {}
-
-
-def class_names(given: Union[Sequence[str], str, None], num_classes: int, checkpoint: Optional[Path]) -> Tuple[str, ...]:
-    """Names of a head's labels: the checkpoint's where they fit, else COCO's for 80 labels, else numbers.
-
-    Args:
-        given: what the checkpoint names.
-        num_classes: of the head.
-        checkpoint: for the warning.
-    """
-    names = (given,) if isinstance(given, str) else tuple(given or ())
-    if len(names) == num_classes:
-        return names
-    is_coco = num_classes == len(COCO_CLASSES)
-    if names or not is_coco:
-        found = f'{checkpoint}: names {len(names) or "no"} classes' if checkpoint else 'no checkpoint names the classes'
-        chosen = "have COCO's names" if is_coco else 'are called class 0, class 1, ...'
-        warnings.warn(f'{found}, and model.bbox_head.num_classes is {num_classes}: the labels {chosen}', UserWarning,
-                      stacklevel=3)
-    return COCO_CLASSES if is_coco else tuple(f'class {label}' for label in range(num_classes))
 
 
 def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture]]) -> Any:

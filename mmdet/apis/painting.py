@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -11,45 +11,71 @@ from mmcv_need.errors import DataError, UserError
 from mmdet.core.post_processing.detections import Detections
 from mmdet.core.visualization import draw_detections
 from mmdet.datasets.pipelines.loading import read_image
+from mmdet.datasets.wrappers import ConcatDataset, Resampled
 
 
 def painted(results: Sequence[Detections], dataset: Any, score_thr: float) -> Iterator[Tuple[str, np.ndarray]]:
     """File name and painted picture of each picture of a dataset."""
-    for (part, name), found in zip(pictures(dataset), results):
-        img = read_image(os.path.join(part.img_prefix, name))
-        yield name, draw_detections(img, found, dataset.CLASSES, score_thr)
+    for picture, found in zip(pictures(dataset), results):
+        img = read_image(os.path.join(picture.dataset.img_prefix, picture.name))
+        yield picture.name, draw_detections(img, found, dataset.CLASSES, score_thr)
 
 
-def pictures(dataset: Any) -> Iterator[Tuple[Any, str]]:
-    """Each picture's dataset and file name; of a ConcatDataset, those of its parts one after another."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from pictures(part)
+class Picture(NamedTuple):
+    """A picture of a dataset, or of one within wrappers.
+
+    Attributes:
+        dataset: what it is of, itself.
+        index: there.
+        folder: where its painting goes: 0, 1, ... in a ConcatDataset, as the metrics of its parts are named; else ''.
+    """
+    dataset: Any
+    index: int
+    folder: str
+
+    @property
+    def name(self) -> str:
+        return self.dataset.annotations.file_names[self.index]
+
+
+def pictures(dataset: Any) -> Iterator[Picture]:
+    """The pictures of a dataset, in its order."""
+    if isinstance(dataset, ConcatDataset):
+        for i, part in enumerate(dataset.datasets):
+            for picture in pictures(part):
+                yield picture._replace(folder=os.path.join(str(i), picture.folder))
+    elif isinstance(dataset, Resampled):
+        inner = list(pictures(dataset.dataset))
+        for i in dataset.indices:
+            yield inner[i]
     else:
-        for name in dataset.annotations.file_names:
-            yield dataset, name
+        for i in range(len(dataset)):
+            yield Picture(dataset, i, '')
 
 
 def painted_paths(folder: str, dataset: Any) -> List[str]:
     """Where the painted pictures of a dataset go: they lie under `folder` as the pictures lie under `img_prefix`.
 
+    Those of a ConcatDataset lie in a folder for each part, 0, 1, ...; one that a wrapper repeats has one place.
+
     Raises:
         DataError: a file name leads out of the folder, or to the picture itself, or two lead to one place.
     """
-    root = os.path.realpath(folder)
-    paths: Dict[str, None] = {}
-    for part, name in pictures(dataset):
-        path = os.path.realpath(os.path.join(root, name))
+    paths: List[str] = []
+    owners: Dict[str, Tuple[int, int]] = {}
+    for picture in pictures(dataset):
+        part, name, root = picture.dataset, picture.name, os.path.realpath(os.path.join(folder, picture.folder))
+        path, owner = os.path.realpath(os.path.join(root, name)), (id(part), picture.index)
         if os.path.commonpath([root, path]) != root:
             raise DataError(f'{part.ann_file}: file_name {name!r} leads out of --show-dir {folder}; expected a name '
                             f'relative to img_prefix, without ..')
         if path == os.path.realpath(os.path.join(part.img_prefix, name)):
             raise DataError(f'--show-dir {folder}: the painting of {name} would replace the picture itself; '
                             f'give another folder')
-        if path in paths:
+        if owners.setdefault(path, owner) != owner:
             raise DataError(f'{part.ann_file}: a second picture is called {name}, and both would be painted to one file')
-        paths[path] = None
-    return list(paths)
+        paths.append(path)
+    return paths
 
 
 def save_painted(folder: str, results: Sequence[Detections], dataset: Any, score_thr: float) -> None:

@@ -25,13 +25,18 @@ def coco_results(results: Sequence[Detections], dataset: Any) -> List[Dict[str, 
             for image_id, bbox, score, category_id in zip(*(column.tolist() for column in columns))]
 
 
+def has_coco_ids(dataset: Any) -> bool:
+    """Whether a dataset has the ids that a COCO result file names its pictures and classes by."""
+    return hasattr(dataset, 'cat_ids')
+
+
 def check_writable(path: str, dataset: Any, option: str) -> None:
     """Detections of this dataset can be written in the form that the name of the file asks for.
 
     Raises:
         UserError: they cannot; `option` is what asks for it.
     """
-    if path.endswith('.json') and not hasattr(dataset, 'cat_ids'):
+    if path.endswith('.json') and not has_coco_ids(dataset):
         raise UserError(f'{option}: {path}: a COCO result file has the ids of a COCO annotation file, which a '
                         f'{type(dataset).__name__} lacks; write a .pkl with --out')
 
@@ -59,7 +64,7 @@ def read_results(path: str, dataset: Any) -> List[Detections]:
         DataError: the file is missing or damaged, or not for this dataset.
     """
     if path.endswith('.json'):
-        if not hasattr(dataset, 'cat_ids'):
+        if not has_coco_ids(dataset):
             raise DataError(f'{path}: a COCO result file is read by the ids of a COCO annotation file, which a '
                             f'{type(dataset).__name__} lacks; expected a .pkl')
         return _from_records(path, _load_records(path), dataset)

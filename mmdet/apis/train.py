@@ -16,13 +16,13 @@ from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.dist_utils import get_dist_info
 from mmcv_need.distributed import MMDistributedDataParallel
 from mmcv_need.epoch_based_runner import RUNNERS, EpochBasedRunner
-from mmcv_need.errors import ConfigError
 from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook, IterTimerHook
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import HalfPrecision
 from mmcv_need.priority import Priority
 from mmcv_need.registry import build
-from mmdet.apis.checks import evaluates, workflow_of
+from mmdet.apis.checks import check_has_metrics, evaluates, workflow_of
+from mmdet.apis.classes import check_classes, check_same_classes
 from mmdet.apis.dataset_lists import with_defaults
 from mmdet.apis.dialects import with_lr_hook
 from mmdet.apis.evaluation import check_eval_options
@@ -78,27 +78,6 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     return runner
 
 
-def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
-    """The head has as many classes as the data.
-
-    Raises:
-        ConfigError: it has not.
-    """
-    expected, found = len(dataset.CLASSES), model.bbox_head.num_classes
-    if expected != found:
-        names = ', '.join(dataset.CLASSES[:6]) + (', ...' if expected > 6 else '')
-        raise ConfigError(f"{cfg.where('model.bbox_head.num_classes')}: model.bbox_head.num_classes is {found}, but the data "
-                          f'have {expected} classes ({names}). Set num_classes={expected}, or `classes` of the dataset')
-
-
-def class_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    """The first label that means two things, such as "label 3 is 'cat' here and 'dog' there"; '' if there is none."""
-    for label, (here, there) in enumerate(zip(ours, theirs)):
-        if here != there:
-            return f"label {label} is '{here}' here and '{there}' there"
-    return '' if len(ours) == len(theirs) else f'{len(ours)} classes here and {len(theirs)} there'
-
-
 def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classes: Sequence[str]) -> Optional[EvalHook]:
     """The hook that evaluates on `data.val`, if the config asks for evaluation. `classes`: of the training data."""
     if not evaluates(cfg):
@@ -106,13 +85,8 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
         return None
     settings = build(cfg, EvaluationSettings, key='evaluation')
     dataset = build_dataset(cfg, 'val', test_mode=True)
-    if not hasattr(dataset, 'evaluate'):
-        raise ConfigError(f"{cfg.where('data.val')}: data.val: a {type(dataset).__name__} has no metrics; "
-                          f'name the dataset itself')
-    difference = class_difference(dataset.CLASSES, classes)
-    if difference:
-        raise ConfigError(f"{cfg.where('data.val')}: data.val: not the classes of data.train: {difference}. Labels follow the "
-                          f'order of the categories in each annotation file; bring both files to one order')
+    check_has_metrics(cfg, 'data.val', cfg.data['val'])
+    check_same_classes(cfg, dataset, classes)
     dataset.check_metrics(settings.options.get('metric', []), where=cfg.where('evaluation.metric'))
     options = {name: value for name, value in settings.options.items() if name != 'metric'}
     check_eval_options(options, dataset, f"{cfg.where('evaluation')}: evaluation".lstrip(': '))

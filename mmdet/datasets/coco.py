@@ -5,7 +5,10 @@ import os
 import warnings
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from mmdet.core.evaluation.coco_metric import CocoMetric, check_metrics
+from mmcv_need.arguments import listed
+from mmdet.core.evaluation.coco_metric import CocoMetric
+from mmdet.core.evaluation.coco_options import check_metrics
+from mmdet.core.evaluation.recall import PROPOSAL_NUMS
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.coco_classes import COCO_CLASSES
@@ -27,16 +30,15 @@ class CocoDataset(AnnotatedPictures):
             them, else all of the file.
         data_root: goes before `ann_file` and `img_prefix` where those are relative.
         img_prefix: folder of the pictures.
-        test_mode: all pictures, without their boxes.
+        test_mode: all pictures, without their boxes; the file need not have any, as those of COCO's test sets.
         filter_empty_gt: whether training leaves out pictures without annotations of the wanted classes.
     """
     CLASSES = COCO_CLASSES
-    check_metrics = staticmethod(check_metrics)
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
         path = os.path.join(data_root or '', ann_file)
-        content = load_json(path)
+        content = load_json(path, annotated=not test_mode)
         wanted = None if classes is None else class_names(classes)
         self.cat_ids, names = choose_categories(path, content, wanted)
         if wanted is None and set(self.CLASSES) <= set(names):
@@ -45,13 +47,23 @@ class CocoDataset(AnnotatedPictures):
         _announce_order(path, names, names if wanted is None else wanted, 'COCO' if classes is None else '`classes`')
         self._metric: Optional[CocoMetric] = None
         super().__init__(path, to_columns(path, content, self.cat_ids), names, pipeline,
-                         os.path.join(data_root or '', img_prefix), test_mode, filter_empty_gt)
+                         os.path.join(data_root or '', img_prefix), test_mode, filter_empty_gt,
+                         unannotated='' if 'annotations' in content else f'{path}: has no annotations')
+
+    def check_metrics(self, metric: Union[str, Sequence[str]], where: str = '', proposal_nums: Sequence[int] = PROPOSAL_NUMS,
+                      iou_thrs: Union[float, Sequence[float], None] = None,
+                      metric_items: Union[str, Sequence[str], None] = None) -> None:
+        """These are metrics and options of theirs (core/evaluation/coco_options.py), and there are annotations for them."""
+        check_metrics(metric, where, proposal_nums, iou_thrs, metric_items)
+        if listed(metric):
+            self.require_annotations()
 
     def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'bbox', logger: Any = None,
-                 classwise: bool = False, proposal_nums: Sequence[int] = (100, 300, 1000),
+                 classwise: bool = False, proposal_nums: Sequence[int] = PROPOSAL_NUMS,
                  iou_thrs: Union[float, Sequence[float], None] = None,
                  metric_items: Union[str, Sequence[str], None] = None) -> Dict[str, Any]:
         """COCO metrics of detections, one for each picture in order; see core/evaluation/coco_metric.py."""
+        self.require_annotations()
         if self._metric is None:
             self._metric = CocoMetric(load_json(self.ann_file), self.annotations.ids, self.cat_ids, self.CLASSES)
         return self._metric(results, metric=metric, logger=logger, classwise=classwise, proposal_nums=proposal_nums,

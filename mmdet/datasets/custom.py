@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from mmcv_need.errors import DataError
 from mmcv_need.json_files import read_json
 from mmcv_need.pickles import load_pickle
 from mmdet.core.evaluation.mean_ap import area_under_curve
-from mmdet.core.evaluation.voc_metric import PROPOSAL_NUMS, VocMetric, check_metrics
-from mmdet.core.post_processing.detections import Detections
+from mmdet.core.evaluation.voc_metric import VocMetric
 from mmdet.datasets.annotations import IGNORED, WANTED, Picture, in_columns
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.pictures import AnnotatedPictures, class_names
+
+NOTHING = {'bboxes': [], 'labels': []}
 
 
 @DATASETS.register_module(parts=dict(pipeline=PIPELINES))
@@ -24,7 +25,7 @@ class CustomDataset(AnnotatedPictures):
         {'filename': 'a.jpg', 'width': 640, 'height': 480,
          'ann': {'bboxes': (n, 4) x1 y1 x2 y2, 'labels': (n,) 0..C-1, 'bboxes_ignore': (k, 4), 'labels_ignore': (k,)}}
 
-    The last two may be absent. Ignored boxes without labels are of no class.
+    The last two may be absent, and in a test all of `ann`. Ignored boxes without labels are of no class.
 
     Args:
         ann_file: the list, as .json or .pkl.
@@ -35,21 +36,22 @@ class CustomDataset(AnnotatedPictures):
         test_mode: all pictures, without their boxes.
         filter_empty_gt: whether training leaves out pictures without boxes.
     """
-    check_metrics = staticmethod(check_metrics)
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str]],
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
         path, names = os.path.join(data_root or '', ann_file), class_names(classes)
-        pictures = [_picture(f'{path}: record {i}', i, item, len(names)) for i, item in enumerate(load_list(path))]
+        records = load_list(path)
+        bare = [i for i, item in enumerate(records) if test_mode and isinstance(item, Mapping) and 'ann' not in item]
+        for i in bare:
+            records[i] = {**records[i], 'ann': NOTHING}
+        pictures = [_picture(f'{path}: record {i}', i, item, len(names)) for i, item in enumerate(records)]
         super().__init__(path, in_columns(pictures), names, pipeline, os.path.join(data_root or '', img_prefix), test_mode,
-                         filter_empty_gt)
+                         filter_empty_gt, unannotated=f"{path}: record {bare[0]} has no 'ann'" if bare else '')
         self.metric = VocMetric(names, area_under_curve)
 
-    def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'mAP', logger: Any = None,
-                 proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
-                 iou_thr: Union[float, Sequence[float]] = 0.5) -> Dict[str, float]:
-        """VOC metrics of detections, one for each picture in order; see core/evaluation/voc_metric.py."""
-        return self.metric(results, self.truths(), metric=metric, logger=logger, proposal_nums=proposal_nums, iou_thr=iou_thr)
+    def get_cat_ids(self, index: int) -> List[int]:
+        """Labels in a picture, each once; those of ignored boxes do not count, as in MMDetection."""
+        return np.unique(self.get_ann_info(index)['labels']).tolist()
 
 
 def load_list(path: str) -> List[Any]:
@@ -74,7 +76,9 @@ def load_list(path: str) -> List[Any]:
 
 def _picture(where: str, number: int, item: Any, num_classes: int) -> Picture:
     """A record, checked. `where`: for messages."""
-    ann = _entry(where, item, 'ann')
+    ann, file_name = _entry(where, item, 'ann'), _entry(where, item, 'filename')
+    if not isinstance(file_name, str):
+        raise DataError(f'{where}: filename is {file_name!r:.60}; expected text')
     size = tuple(_array(where, side, _entry(where, item, side), (), np.int64).item() for side in ('width', 'height'))
     bboxes = _boxes(where, 'ann.bboxes', _entry(f'{where}.ann', ann, 'bboxes'))
     labels = _array(where, 'ann.labels', _entry(f'{where}.ann', ann, 'labels'), (len(bboxes),), np.int64)
@@ -87,7 +91,7 @@ def _picture(where: str, number: int, item: Any, num_classes: int) -> Picture:
         if len(wrong):
             raise DataError(f'{where}: ann.{name} has {wrong[0]}; expected {lowest} to {num_classes - 1}, since `classes` '
                             f'has {num_classes} names')
-    return Picture(_entry(where, item, 'filename'), number, size, [*bboxes, *ignored], [*labels, *labels_ignored],
+    return Picture(file_name, number, size, [*bboxes, *ignored], [*labels, *labels_ignored],
                    [WANTED] * len(bboxes) + [IGNORED] * len(ignored))
 
 

@@ -6,7 +6,11 @@ from typing import Any, Dict, List, Sequence, Union
 
 import numpy as np
 
+from mmcv_need.arguments import listed
 from mmcv_need.errors import DataError
+from mmdet.core.evaluation.recall import PROPOSAL_NUMS
+from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics
+from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.annotations import Annotations
 from mmdet.datasets.pipelines import Compose, Sample
 
@@ -16,6 +20,8 @@ MIN_SIDE = 32  # training leaves out pictures with a side below this, as MMDetec
 class AnnotatedPictures:
     """Pictures with boxes. The class of each kind of file reads it and hands the columns on.
 
+    They are evaluated with VOC's metrics, unless that class has others.
+
     Args:
         ann_file: what was read, for messages.
         annotations: all pictures of the file.
@@ -24,17 +30,22 @@ class AnnotatedPictures:
         img_prefix: folder of the pictures.
         test_mode: all pictures, without their boxes; else those that are of use for training.
         filter_empty_gt: whether training leaves out pictures without annotations of the wanted classes.
+        unannotated: what a test file lacks to evaluate with, for messages; '' if nothing.
 
     Attributes:
         CLASSES: names of the labels.
+        metric: VOC's, of these classes; set by each class that is evaluated with it.
         flag: (P,) uint8 1 where the picture is wider than high: batches are of one kind.
     """
 
+    metric: VocMetric
+
     def __init__(self, ann_file: str, annotations: Annotations, classes: Sequence[str], pipeline: Sequence[Any],
-                 img_prefix: str, test_mode: bool, filter_empty_gt: bool):
+                 img_prefix: str, test_mode: bool, filter_empty_gt: bool, unannotated: str = ''):
         self.ann_file = ann_file
         self.img_prefix = img_prefix
         self.test_mode = test_mode
+        self.unannotated = unannotated
         self.pipeline = Compose(pipeline)
         self.CLASSES = tuple(classes)
         self.annotations = annotations if test_mode else annotations.subset(_of_use(annotations, filter_empty_gt))
@@ -51,10 +62,6 @@ class AnnotatedPictures:
     def get_ann_info(self, index: int) -> Dict[str, np.ndarray]:
         return self.annotations.boxes_of(index)
 
-    def truths(self) -> List[Dict[str, np.ndarray]]:
-        """What is to be found in each picture."""
-        return [self.get_ann_info(i) for i in range(len(self))]
-
     def get_cat_ids(self, index: int) -> List[int]:
         """Labels of all annotations of a picture, each once."""
         return self.annotations.classes_of(index)
@@ -68,6 +75,38 @@ class AnnotatedPictures:
 
     def __getitem__(self, index: int) -> Any:
         return self.sample(index, np.random.default_rng(index))
+
+    def require_annotations(self) -> None:
+        """There are annotations to evaluate with.
+
+        Raises:
+            DataError: there are not.
+        """
+        if self.unannotated:
+            raise DataError(f'{self.unannotated} to evaluate with; name a file that has, or only write the detections (--out)')
+
+    def truths(self) -> List[Dict[str, np.ndarray]]:
+        """What is to be found in each picture.
+
+        Raises:
+            DataError: the file does not say.
+        """
+        self.require_annotations()
+        return [self.get_ann_info(i) for i in range(len(self))]
+
+    def check_metrics(self, metric: Union[str, Sequence[str]], where: str = '',
+                      proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+                      iou_thr: Union[float, Sequence[float]] = 0.5) -> None:
+        """These are metrics and options of theirs (core/evaluation/voc_metric.py), and there are annotations for them."""
+        check_metrics(metric, where, proposal_nums, iou_thr)
+        if listed(metric):
+            self.require_annotations()
+
+    def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'mAP', logger: Any = None,
+                 proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+                 iou_thr: Union[float, Sequence[float]] = 0.5) -> Dict[str, Any]:
+        """VOC metrics of detections, one for each picture in order; see core/evaluation/voc_metric.py."""
+        return self.metric(results, self.truths(), metric=metric, logger=logger, proposal_nums=proposal_nums, iou_thr=iou_thr)
 
 
 def _of_use(annotations: Annotations, filter_empty_gt: bool) -> np.ndarray:

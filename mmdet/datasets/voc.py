@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Optional, Sequence, Union
 
 from mmcv_need.errors import ConfigError
 from mmdet.core.evaluation.mean_ap import area_under_curve, eleven_point_mean
-from mmdet.core.evaluation.voc_metric import PROPOSAL_NUMS, VocMetric, check_metrics
-from mmdet.core.post_processing.detections import Detections
+from mmdet.core.evaluation.voc_metric import VocMetric
 from mmdet.datasets.annotations import in_columns
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.pictures import AnnotatedPictures, class_names
@@ -32,7 +31,6 @@ class VOCDataset(AnnotatedPictures):
         img_subdir, ann_subdir: folders of pictures and XML files in `img_prefix`.
     """
     CLASSES = VOC_CLASSES
-    check_metrics = staticmethod(check_metrics)
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
@@ -50,12 +48,6 @@ class VOCDataset(AnnotatedPictures):
         super().__init__(path, in_columns(pictures), names, pipeline, folder, test_mode, filter_empty_gt)
         # VOC's pixels have an extent: a box from 3 to 3 is one pixel wide
         self.metric = VocMetric(names, eleven_point_mean if self.year == 2007 else area_under_curve, extent=1)
-
-    def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'mAP', logger: Any = None,
-                 proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
-                 iou_thr: Union[float, Sequence[float]] = 0.5) -> Dict[str, float]:
-        """VOC metrics of detections, one for each picture in order; see core/evaluation/voc_metric.py."""
-        return self.metric(results, self.truths(), metric=metric, logger=logger, proposal_nums=proposal_nums, iou_thr=iou_thr)
 
 
 def _year(folder: str) -> int:

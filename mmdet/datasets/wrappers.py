@@ -9,10 +9,39 @@ import numpy as np
 from mmcv_need.errors import ConfigError
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS
+from mmdet.datasets.custom import CustomDataset
+from mmdet.datasets.voc import VOCDataset
+
+
+class Resampled:
+    """A dataset whose pictures occur as often, and in the order, that a list of indices says. It has no metrics.
+
+    Args:
+        dataset: the pictures.
+        indices: (P,) int of its pictures.
+    """
+
+    def __init__(self, dataset: Any, indices: np.ndarray):
+        self.dataset = dataset
+        self.indices = indices
+        self.CLASSES = dataset.CLASSES
+        self.flag = dataset.flag[indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def get_cat_ids(self, index: int) -> List[int]:
+        return self.dataset.get_cat_ids(int(self.indices[index]))
+
+    def sample(self, index: int, rng: np.random.Generator) -> Any:
+        return self.dataset.sample(int(self.indices[index]), rng)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.sample(index, np.random.default_rng(index))
 
 
 @DATASETS.register_module(parts=dict(dataset=DATASETS))
-class RepeatDataset:
+class RepeatDataset(Resampled):
     """A dataset several times in an epoch, each time with other random parameters: fewer, longer epochs.
 
     Args:
@@ -23,26 +52,12 @@ class RepeatDataset:
     def __init__(self, dataset: Any, times: int):
         if not isinstance(times, int) or times < 1:
             raise ConfigError(f'times must be a positive int, not {times!r}')
-        self.dataset = dataset
+        super().__init__(dataset, np.tile(np.arange(len(dataset)), times))
         self.times = times
-        self.CLASSES = dataset.CLASSES
-        self.flag = np.tile(dataset.flag, times)
-
-    def __len__(self) -> int:
-        return self.times * len(self.dataset)
-
-    def get_cat_ids(self, index: int) -> List[int]:
-        return self.dataset.get_cat_ids(index % len(self.dataset))
-
-    def sample(self, index: int, rng: np.random.Generator) -> Any:
-        return self.dataset.sample(index % len(self.dataset), rng)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.sample(index, np.random.default_rng(index))
 
 
 @DATASETS.register_module(parts=dict(dataset=DATASETS))
-class ClassBalancedDataset:
+class ClassBalancedDataset(Resampled):
     """A dataset in which pictures with rare classes occur more often.
 
     Source: Gupta et al., "LVIS", CVPR 2019, sec. 5.1: f(c) is the share of pictures with class c; a picture occurs
@@ -57,25 +72,10 @@ class ClassBalancedDataset:
     def __init__(self, dataset: Any, oversample_thr: float, filter_empty_gt: bool = True):
         if not isinstance(oversample_thr, (int, float)) or not 0 < oversample_thr <= 1:
             raise ConfigError(f'oversample_thr must be a share of the pictures, above 0 and up to 1, not {oversample_thr!r}')
-        self.dataset = dataset
-        self.CLASSES = dataset.CLASSES
-        none = [] if filter_empty_gt else [len(self.CLASSES)]
+        none = [] if filter_empty_gt else [len(dataset.CLASSES)]
         classes = [dataset.get_cat_ids(i) or none for i in range(len(dataset))]
         times = [math.ceil(factor) for factor in repeat_factors(classes, oversample_thr)]
-        self.indices = np.repeat(np.arange(len(dataset)), times)
-        self.flag = dataset.flag[self.indices]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def get_cat_ids(self, index: int) -> List[int]:
-        return self.dataset.get_cat_ids(int(self.indices[index]))
-
-    def sample(self, index: int, rng: np.random.Generator) -> Any:
-        return self.dataset.sample(int(self.indices[index]), rng)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.sample(index, np.random.default_rng(index))
+        super().__init__(dataset, np.repeat(np.arange(len(dataset)), times))
 
 
 def repeat_factors(classes: Sequence[Sequence[int]], threshold: float) -> List[float]:
@@ -107,7 +107,7 @@ class ConcatDataset:
                                   f'give both the same `classes`')
         if not separate_eval:
             kinds = sorted({type(dataset).__name__ for dataset in datasets})
-            if len(kinds) > 1 or not hasattr(datasets[0], 'metric'):
+            if len(kinds) > 1 or not isinstance(datasets[0], (CustomDataset, VOCDataset)):
                 raise ConfigError(f"separate_eval=False evaluates datasets as one if all are VOCDataset or all CustomDataset, "
                                   f"not {' and '.join(kinds)}; set separate_eval=True")
         self.datasets = list(datasets)
@@ -141,9 +141,7 @@ class ConcatDataset:
         Raises:
             ConfigError: one has not; `where` goes first.
         """
-        for i, dataset in enumerate(self.datasets):
-            if not hasattr(dataset, 'check_metrics'):
-                raise ConfigError(f'{where}: datasets[{i}]: a {type(dataset).__name__} has no metrics'.lstrip(': '))
+        for dataset in self.datasets:
             dataset.check_metrics(metric, where=where)
 
     def evaluate(self, results: Sequence[Detections], logger: Any = None, **options: Any) -> Dict[str, Any]:

@@ -1,11 +1,13 @@
 """Names and plain types of what a config gives a constructor."""
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Optional, Sequence
 
+import numpy as np
 import pytest
 
-from mmcv_need.arguments import find_problem
+from mmcv_need.arguments import find_problem, is_number, listed
 
 
 class Part:
@@ -45,3 +47,19 @@ def test_everything_else_is_named(arguments, where, words):
 def test_what_the_program_gives_may_not_be_given_twice():
     assert find_problem(Part, dict(count=1, name='x'), ('name',), factory=False)[0] == 'name'
     assert find_problem(Part, dict(count=1), ('name',), factory=False) is None
+
+
+@pytest.mark.parametrize('value', [3, -1, 0, np.int32(3), 2.5, np.float32(2.5)])
+def test_numbers_of_python_and_numpy_are_numbers(value):
+    assert is_number(value) and is_number(value, Integral) == (value != 2.5)
+
+
+@pytest.mark.parametrize('value', [True, False, np.bool_(True), '3', None, [3], 3j])
+def test_nothing_else_is_a_number(value):
+    assert not is_number(value) and not is_number(value, Integral)
+
+
+@pytest.mark.parametrize('value, items', [
+    ([1, 2], [1, 2]), ((1,), [1]), ([], []), (np.array([0.5, 1]), [0.5, 1]), ('ab', ['ab']), (None, [None]), (0.5, [0.5])])
+def test_one_value_is_listed_as_several_are(value, items):
+    assert listed(value) == items

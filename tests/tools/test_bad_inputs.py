@@ -121,6 +121,11 @@ WRONG = {
     'a model that is not there': ('model = None', ['variant.py: has no model; is this the config of a detector?']),
     'an interval of zero': ('evaluation = dict(interval=0)',
         ['evaluation: EvaluationSettings: interval must be at least 1, not 0']),
+    'evaluation on what repeats its pictures': ("data = dict(val=dict(_delete_=True, type='RepeatDataset', times=2,\n"
+        '    dataset={{_base_.data.val}}))', ['variant.py:2: data.val: a RepeatDataset has no metrics; name the dataset']),
+    'evaluation on what balances its classes': ("data = dict(val=[{{_base_.data.val}},\n    dict(type='ClassBalancedDataset', "
+        'oversample_thr=0.5, dataset={{_base_.data.val}})])', ['variant.py:2: data.val.datasets.1: a ClassBalancedDataset']),
+    'an empty list of datasets': ('data = dict(val=[])', ['variant.py:2: data.val: the list is empty']),
     'a seed': ('seed = -5', ['seed', '-5']),
 }
 SECTIONS = ('model', 'data', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'evaluation', 'checkpoint_config',

@@ -205,6 +205,15 @@ def test_labels_that_mean_other_classes_in_the_evaluation_stop_the_run(tools, ti
         tools.train(tiny, '--work-dir', tmp_path / 'work', '--cfg-options', f'data.val.ann_file={reversed_file}')
 
 
+def test_a_checkpoint_of_classes_in_another_order_is_announced(trained, tools, tiny, demo, tmp_path, capsys):
+    content = json.loads((demo / 'annotations/instances_val2017.json').read_text())
+    content['categories'].reverse()
+    (tmp_path / 'reversed.json').write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"data\.test: not the classes that .* names: label 0 is 'diamond' here and 'circle'"):
+        tools.test(tiny, trained.folder / 'latest.pth', '--eval', 'bbox', '--cfg-options',
+                   f'data.test.ann_file={tmp_path}/reversed.json')
+
+
 def test_a_drawn_seed_is_logged(tools, tiny, tmp_path):
     tools.train(tiny, '--work-dir', tmp_path, '--max_steps', 1, '--no-validate')
     seed = json.loads(next(tmp_path.glob('*.log.json')).read_text().splitlines()[0])['seed']

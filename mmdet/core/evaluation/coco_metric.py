@@ -1,7 +1,8 @@
 """COCO's box metrics, under MMDetection's names.
 
-MMDetection's limits of detections are kept: bbox_mAP counts the best 100 of a picture, the other five the best 1000.
-COCO's own numbers (100 throughout) are logged beside them.
+MMDetection's limits of detections are kept: bbox_mAP counts the best 100 of a picture and class, the other five and the mAP
+of each class the best 1000. Proposals have no class: there a limit is for a picture. COCO's own numbers (100 of a picture and
+class throughout) are logged beside them.
 """
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class CocoMetric:
         class_names: likewise.
 
     Attributes:
-        class_ap: mAP of each class by name, of the last call if that was for 'bbox'; -1 where the pictures have none.
+        class_ap: mAP of each class by name, at the last of `proposal_nums`, of the last call if that was for 'bbox'; -1 where
+            the pictures have none.
     """
 
     def __init__(self, content: Mapping[str, Any], image_ids: np.ndarray, cat_ids: Sequence[int], class_names: Sequence[str]):
@@ -48,7 +50,8 @@ class CocoMetric:
             metric: 'bbox', 'proposal' (recall whatever the class), or both.
             logger: gets COCO's own numbers.
             classwise: log a table of the classes as well.
-            proposal_nums: limits of detections; all numbers but bbox_mAP count as many as the last.
+            proposal_nums: limits of detections, for 'bbox' of a picture and class, for 'proposal' of a picture; all numbers but
+                bbox_mAP and the recalls that name another count as many as the last.
             iou_thrs: instead of 0.50, 0.55, ... 0.95; mAP_50 and mAP_75 are -1 unless 0.5 and 0.75 are among them.
             metric_items: which numbers, instead of mAP, mAP_50, mAP_75, mAP_s, mAP_m, mAP_l for 'bbox' and AR@100, AR@300,
                 AR@1000, AR_s@1000, AR_m@1000, AR_l@1000 for 'proposal'; either may have any of the twelve.
@@ -77,7 +80,7 @@ class CocoMetric:
         numbers = summary.mmdet_numbers(found, choice.proposal_nums)
         lines = summary.official_lines(found) if metric == 'bbox' else summary.proposal_lines(numbers)
         if metric == 'bbox':
-            values = summary.class_average_precision(found)
+            values = summary.class_average_precision(found, choice.proposal_nums[-1])
             self.class_ap = dict(zip(self.class_names, values))
             lines += summary.class_table(self.class_names, values, self._box_counts()) if classwise else []
         if logger:
@@ -112,6 +115,7 @@ def _ground_truth(content: Mapping[str, Any], image_ids: set, cat_ids: set) -> D
             annotations.append({'id': len(annotations) + 1, 'image_id': item['image_id'], 'category_id': item['category_id'],
                                 'bbox': item['bbox'], 'area': width * height if area is None else area,
                                 'iscrowd': int(item.get('iscrowd') or 0)})
-    images = [{'id': i['id'], 'width': i['width'], 'height': i['height']} for i in content['images'] if i['id'] in image_ids]
+    images = [{'id': int(image['id']), 'width': image['width'], 'height': image['height']}  # hotcoco takes no 3.0 for an id
+              for image in content['images'] if image['id'] in image_ids]
     return {'images': images, 'annotations': annotations,
             'categories': [{'id': c['id'], 'name': c['name']} for c in content['categories']]}

@@ -28,9 +28,9 @@ def average_recall(found: PrecisionRecall, area: str = '', max_dets: int = 100) 
     return _mean(found.recall[:, :, AREAS[area], found.max_dets.index(max_dets)])
 
 
-def class_average_precision(found: PrecisionRecall) -> List[float]:
-    """mAP of each class at 100 detections; -1 where the pictures have none."""
-    limit = found.max_dets.index(100)
+def class_average_precision(found: PrecisionRecall, max_dets: int = 100) -> List[float]:
+    """mAP of each class; -1 where the pictures have none."""
+    limit = found.max_dets.index(max_dets)
     return [_mean(found.precision[:, :, k, 0, limit]) for k in range(found.precision.shape[2])]
 
 
@@ -46,7 +46,10 @@ def number_names(proposal_nums: Sequence[int]) -> List[str]:
 
 
 def mmdet_numbers(found: PrecisionRecall, proposal_nums: Sequence[int]) -> Dict[str, float]:
-    """MMDetection's names and numbers: mAP counts the best 100 of a picture, the others the last of `proposal_nums`."""
+    """MMDetection's names and numbers: mAP counts the best 100 of a picture and class, the others the last of `proposal_nums`.
+
+    Recalls count as their names say. Where classes were not told apart, limits are for a picture.
+    """
     last = proposal_nums[-1]
     precisions = [average_precision(found), average_precision(found, max_dets=last, iou=0.5),
                   average_precision(found, max_dets=last, iou=0.75),

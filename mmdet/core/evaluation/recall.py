@@ -8,6 +8,8 @@ import numpy as np
 from mmdet.core.evaluation.mean_ap import box_overlaps
 from mmdet.core.post_processing.detections import Detections
 
+PROPOSAL_NUMS = (100, 300, 1000)  # MMDetection's limits of boxes
+
 
 def recalls(results: Sequence[Detections], truths: Sequence[Mapping[str, np.ndarray]], proposal_nums: Sequence[int],
             iou_thrs: Sequence[float], extent: float = 0) -> np.ndarray:

@@ -1,18 +1,18 @@
 """PASCAL VOC's box metrics, under MMDetection's names."""
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Dict, List, Mapping, Sequence, Union
 
 import numpy as np
 
+from mmcv_need.arguments import is_number, listed
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmdet.core.evaluation.mean_ap import Average, ClassResult, average_precisions, mean_average_precision
-from mmdet.core.evaluation.recall import recalls
+from mmdet.core.evaluation.recall import PROPOSAL_NUMS, recalls
 from mmdet.core.post_processing.detections import Detections
 
 METRICS = ('mAP', 'recall')
-PROPOSAL_NUMS = (100, 300, 1000)
 
 
 def check_metrics(metric: Union[str, Sequence[str]], where: str = '', proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
@@ -23,22 +23,14 @@ def check_metrics(metric: Union[str, Sequence[str]], where: str = '', proposal_n
         ConfigError: one makes no sense; `where` goes first.
     """
     where = f'{where}: ' if where else ''
-    for name in _listed(metric):
+    for name in listed(metric):
         if name not in METRICS:
             raise ConfigError(f"{where}metric '{name}' is not supported.{did_you_mean(str(name), METRICS)}")
-    numbers, thrs = _listed(proposal_nums), _listed(iou_thr)
-    if not numbers or not all(_is_a(Integral, number) and number > 0 for number in numbers):
+    numbers, thrs = listed(proposal_nums), listed(iou_thr)
+    if not numbers or not all(is_number(number, Integral) and number > 0 for number in numbers):
         raise ConfigError(f'{where}proposal_nums: expected numbers of boxes such as (100, 300, 1000), not {proposal_nums!r}')
-    if not thrs or not all(_is_a(Real, thr) and 0 < thr <= 1 for thr in thrs):
+    if not thrs or not all(is_number(thr) and 0 < thr <= 1 for thr in thrs):
         raise ConfigError(f'{where}iou_thr: expected a number above 0 and up to 1, or a list of them, not {iou_thr!r}')
-
-
-def _listed(value: Any) -> List[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _is_a(kind: type, value: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 class VocMetric:
@@ -77,10 +69,10 @@ class VocMetric:
         if len(results) != len(truths):
             raise ValueError(f'{len(results)} results for {len(truths)} pictures')
         values: Dict[str, float] = {}
-        if 'mAP' in _listed(metric):
-            values.update(self._mean_ap(results, truths, _listed(iou_thr), logger))
-        if 'recall' in _listed(metric):
-            values.update(self._recall(results, truths, _listed(proposal_nums), _listed(iou_thr), logger))
+        if 'mAP' in listed(metric):
+            values.update(self._mean_ap(results, truths, listed(iou_thr), logger))
+        if 'recall' in listed(metric):
+            values.update(self._recall(results, truths, listed(proposal_nums), listed(iou_thr), logger))
         return values
 
     def _mean_ap(self, results: Sequence[Detections], truths: Sequence[Mapping[str, np.ndarray]], iou_thrs: Sequence[float],

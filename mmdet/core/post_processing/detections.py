@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import copy
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
@@ -57,10 +58,10 @@ class SSDTestCfg:
                  nms_pre: int = -1, min_bbox_size: float = 0, nms_pre_counts: str = 'pairs'):
         if min_bbox_size > 0:
             raise ConfigError('min_bbox_size has no effect on SSD in MMDetection; set it to 0')
-        if not _is_a(Real, score_thr) or not math.isfinite(score_thr):
+        if not is_number(score_thr) or not math.isfinite(score_thr):
             raise ConfigError(f'score_thr {score_thr!r}: expected a number such as 0.02')
         for name, value in (('max_per_img', max_per_img), ('nms_pre', nms_pre)):
-            if not _is_a(Integral, value):
+            if not is_number(value, Integral):
                 raise ConfigError(f'{name} {value!r}: expected a whole number; -1 keeps all')
         if nms_pre_counts not in COUNTED:
             raise ConfigError(f"nms_pre_counts {nms_pre_counts!r}: expected 'pairs', as MMDetection since 2.18, or 'boxes', as "
@@ -76,10 +77,6 @@ class SSDTestCfg:
         cfg = copy.copy(self)
         cfg.nms, cfg.max_per_img = keep_all, None
         return cfg
-
-
-def _is_a(kind: type, value: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def detect(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: DeltaXYWHBBoxCoder, metas: Sequence[Mapping[str, Any]],

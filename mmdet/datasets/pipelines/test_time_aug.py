@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import dataclasses
-from numbers import Real
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
+from mmcv_need.arguments import is_number, listed
 from mmcv_need.errors import ConfigError
 from mmdet.datasets.builder import PIPELINES
 from mmdet.datasets.pipelines.compose import Compose
@@ -66,8 +66,8 @@ class MultiScaleFlipAug:
 
 
 def _read_factors(scale_factor: Any) -> List[float]:
-    factors = list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor]
-    if not factors or not all(isinstance(factor, Real) and not isinstance(factor, bool) and factor > 0 for factor in factors):
+    factors = listed(scale_factor)
+    if not factors or not all(is_number(factor) and factor > 0 for factor in factors):
         raise ConfigError(f'scale_factor {scale_factor!r}: expected a number above 0, or a list of such')
     return factors
 

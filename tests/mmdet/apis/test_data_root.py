@@ -65,6 +65,23 @@ def test_lists_of_files_and_of_datasets_are_searched():
     assert cfg.data.val.ann_file == ['new/a.json', 'new/b.json']
 
 
+@pytest.mark.parametrize('train', [
+    (coco('train'), coco('val')), dict(type='ConcatDataset', datasets=(coco('train'), coco('val'))),
+    [dict(type='RepeatDataset', times=2, dataset=(coco('train'), coco('val')))],
+    dict(coco('train'), ann_file=(OLD + 'a.json', OLD + 'b.json'))])
+def test_tuples_are_searched_as_lists_are(train):
+    cfg = config(train=train)
+    replace_data_root(cfg, 'new')
+    assert OLD not in str(cfg.data) and str(cfg.data).count("'new/") == str(train).count(f"'{OLD}")
+
+
+def test_a_tuple_stays_a_tuple():
+    sizes = dict(type='Resize', img_scale=(300, 300), scales=((1, 2), (3, 4)))
+    cfg = config(train=dict(coco('train'), classes=('circle',), pipeline=(sizes,)))
+    replace_data_root(cfg, 'new')
+    assert cfg.data.train.pipeline == (sizes,) and cfg.data.train.classes == ('circle',)
+
+
 def test_a_root_without_a_slash_at_its_end_is_a_folder_all_the_same():
     cfg = config('data/coco', train=dict(ann_file='data/coco/a.json'))
     replace_data_root(cfg, 'new')

@@ -9,22 +9,37 @@ import numpy as np
 import pytest
 
 from mmcv_need.errors import DataError, UserError
-from mmdet.apis.painting import save_painted
+from mmdet.apis.painting import painted_paths, save_painted
 from mmdet.core.post_processing.detections import Detections
+from mmdet.datasets.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 
+class Pictures:
+    CLASSES = ('a',)
+    ann_file = 'annotations.json'
+
+    def __init__(self, folder, names):
+        self.img_prefix, self.annotations = str(folder), SimpleNamespace(file_names=list(names))
+        self.flag = np.zeros(len(names), np.uint8)
+
+    def __len__(self):
+        return len(self.flag)
+
+    def get_cat_ids(self, index):
+        return [0]
+
+
 @pytest.fixture
 def dataset(tmp_path):
-    """Makes a dataset of pictures with these names below tmp_path/data."""
-    def make(*names):
+    """Makes a dataset of grey pictures with these names below tmp_path/data, or another folder."""
+    def make(*names, folder='data', grey=9):
         for name in names:
-            path = tmp_path / 'data' / name
+            path = tmp_path / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), np.full((8, 8, 3), 9, np.uint8))
-        return SimpleNamespace(ann_file='annotations.json', img_prefix=str(tmp_path / 'data'), CLASSES=('a',),
-                               annotations=SimpleNamespace(file_names=list(names)))
+            cv2.imwrite(str(path), np.full((8, 8, 3), grey, np.uint8))
+        return Pictures(tmp_path / folder, names)
     return make
 
 
@@ -63,15 +78,42 @@ def test_a_painting_that_opencv_cannot_encode_is_one_line(dataset, tmp_path):
         save_painted(str(tmp_path / 'shown'), [NOTHING], pictures, 0.3)
 
 
-def test_the_pictures_of_several_datasets_are_painted_each_with_its_own_detections(dataset, tmp_path):
-    both = SimpleNamespace(CLASSES=('a',), datasets=[dataset('a.png'), dataset('sub/b.png', 'c.png')])
-    box = Detections(np.float32([[1, 1, 6, 6]]), np.float32([1]), np.array([0]))
-    save_painted(str(tmp_path / 'shown'), [NOTHING, box, NOTHING], both, 0.3)
-    means = {name: cv2.imread(str(tmp_path / 'shown' / name)).mean() for name in ('a.png', 'sub/b.png', 'c.png')}
-    assert means['a.png'] == means['c.png'] == 9 != means['sub/b.png']
+def greys(folder):
+    """Name and mean of each picture below a folder."""
+    return {str(path.relative_to(folder)): cv2.imread(str(path)).mean() for path in sorted(folder.rglob('*.png'))}
 
 
-def test_two_pictures_of_one_name_are_refused(dataset, tmp_path):
-    both = SimpleNamespace(CLASSES=('a',), datasets=[dataset('a.png'), dataset('a.png')])
+BOX = Detections(np.float32([[1, 1, 6, 6]]), np.float32([1]), np.array([0]))
+
+
+def test_the_pictures_of_several_datasets_are_painted_each_with_its_own_detections_in_its_own_folder(dataset, tmp_path):
+    both = ConcatDataset([dataset('a.png'), dataset('sub/b.png', 'a.png', folder='other', grey=20)])
+    save_painted(str(tmp_path / 'shown'), [NOTHING, BOX, NOTHING], both, 0.3)
+    found = greys(tmp_path / 'shown')
+    assert found.pop('1/sub/b.png') != 20 and found == {'0/a.png': 9, '1/a.png': 20}
+
+
+def test_folders_nest_as_datasets_do(dataset, tmp_path):
+    inner = ConcatDataset([dataset('a.png', grey=30), dataset('a.png', folder='other', grey=20)])
+    save_painted(str(tmp_path / 'shown'), [NOTHING] * 3, ConcatDataset([dataset('b.png'), inner]), 0.3)
+    assert greys(tmp_path / 'shown') == {'0/b.png': 9, '1/0/a.png': 30, '1/1/a.png': 20}
+
+
+def test_a_picture_that_wrappers_repeat_has_one_painting(dataset, tmp_path):
+    pictures = RepeatDataset(ClassBalancedDataset(dataset('a.png', 'b.png'), 1.0), 2)
+    paths = painted_paths(str(tmp_path / 'shown'), pictures)
+    assert [os.path.basename(path) for path in paths] == ['a.png', 'b.png'] * 2
+    save_painted(str(tmp_path / 'shown'), [NOTHING, BOX] * 2, pictures, 0.3)
+    found = greys(tmp_path / 'shown')
+    assert set(found) == {'a.png', 'b.png'} and found['a.png'] == 9 != found['b.png']
+
+
+def test_a_name_that_leads_out_of_the_folder_of_its_part_is_refused(dataset, tmp_path):
+    both = ConcatDataset([dataset('../a.png', folder='data/sub'), dataset('b.png')])
+    with pytest.raises(DataError, match=r"file_name '\.\./a\.png' leads out"):
+        painted_paths(str(tmp_path / 'shown'), both)
+
+
+def test_two_pictures_of_one_name_in_a_dataset_are_refused(dataset, tmp_path):
     with pytest.raises(DataError, match=r'second picture is called a\.png'):
-        save_painted(str(tmp_path / 'shown'), [NOTHING] * 2, both, 0.3)
+        save_painted(str(tmp_path / 'shown'), [NOTHING] * 2, dataset('a.png', 'a.png'), 0.3)

@@ -6,7 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from mmcv_need.errors import DataError
+from mmcv_need.errors import ConfigError, DataError
+from mmdet.apis.results import coco_results
+from mmdet.core.evaluation.coco_metric import CocoMetric
+from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.datasets.pipelines.formatting import Collect
@@ -14,6 +17,7 @@ from mmdet.datasets.pipelines.loading import LoadAnnotations, LoadImageFromFile
 from mmdet.datasets.wrappers import RepeatDataset
 
 WIDE, TALL, TINY = (100, 80), (80, 100), (31, 100)
+NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 
 def box(image=1, category=10, bbox=(10, 20, 30, 40), **more):
@@ -186,8 +190,31 @@ def faulty(tmp_path, coco_folder, change):
     (lambda c: c['annotations'][1].pop('category_id'), ['annotations[1]', "'category_id'"]),
     (lambda c: c['annotations'][1].pop('bbox'), ['annotations[1]', "'bbox'"]),
     (lambda c: c['annotations'][1].update(bbox=[1, 2, 3]), ['annotations[1].bbox', '[1, 2, 3]', 'four']),
-    (lambda c: c['annotations'][1].update(bbox=[1, 2, '3', 4]), ['annotations[1].bbox', 'four finite numbers']),
+    (lambda c: c['annotations'][1].update(bbox=[1, 2, '3', 4]), ['annotations[1].bbox', 'four numbers']),
     (lambda c: c['annotations'][1].update(bbox=None), ['annotations[1].bbox', 'None']),
+    (lambda c: c['annotations'][1].update(bbox=[1, 2, True, 4]), ['annotations[1].bbox', 'four numbers']),
+    (lambda c: c['annotations'][1].update(ignore=1, bbox=[1, 2]), ['annotations[1].bbox is [1, 2]', 'four numbers']),
+    (lambda c: (c['annotations'][1].update(ignore=1), c['annotations'][1].pop('bbox')), ["annotations[1] has no 'bbox'"]),
+    (lambda c: c['annotations'][1].update(area='81'), ["annotations[1].area is '81'", 'a number of pixels']),
+    (lambda c: c['annotations'][1].update(area=True, ignore=1), ['annotations[1].area is True']),
+    (lambda c: c['annotations'][1].update(iscrowd='no'), ["annotations[1].iscrowd is 'no'; expected 0 or 1"]),
+    (lambda c: c['annotations'][1].update(iscrowd=[]), ['annotations[1].iscrowd is []; expected 0 or 1']),
+    (lambda c: c['annotations'][1].update(ignore='no'), ["annotations[1].ignore is 'no'; expected 0 or 1"]),
+    (lambda c: c['annotations'][1].update(category_id=[10]), ['annotations[1].category_id is [10]; expected a number']),
+    (lambda c: c['annotations'][1].update(category_id='10'), ["annotations[1].category_id is '10'; expected a number"]),
+    (lambda c: c['annotations'][1].update(image_id=[2]), ['annotations[1].image_id is [2]; expected a number']),
+    (lambda c: c['annotations'][1].update(image_id=True), ['annotations[1].image_id is True; expected a number']),
+    (lambda c: c['annotations'][1].update(image_id=['x' * 1000]), ['annotations[1].image_id is', 'expected a number']),
+    (lambda c: c['images'][0].update(id=True), ['images[0].id is True', 'whole number']),
+    (lambda c: c['images'][1].update(id=-1), ['images[1].id is -1', 'whole number from 0']),  # hotcoco takes none
+    (lambda c: c['images'][1].update(id=1e300), ['images[1].id is 1e+300', 'to 2^53']),
+    (lambda c: c['images'][1].update(width=True), ['images[1].width is True', 'whole number']),
+    (lambda c: c['images'][1].update(file_name=7), ['images[1].file_name is 7; expected text']),
+    (lambda c: c['images'][1].update(file_name=None), ['images[1].file_name is None; expected text']),
+    (lambda c: c['categories'][1].update(id=[20]), ['categories[1].id is [20]', 'whole number']),
+    (lambda c: c['categories'][1].update(id='20'), ["categories[1].id is '20'", 'whole number']),
+    (lambda c: c['categories'][1].update(name=7), ['categories[1].name is 7; expected text']),
+    (lambda c: c['categories'][1].update(id=10), ['categories[0] and categories[1] have the same id 10']),
     (lambda c: c['images'][1].pop('file_name'), ['images[1]', "'file_name'"]),
     (lambda c: c['images'][1].pop('width'), ['images[1]', "'width'"]),
     (lambda c: c['images'][1].pop('id'), ['images[1]', "'id'"]),
@@ -202,6 +229,73 @@ def test_a_record_with_a_fault_is_named(tmp_path, coco_folder, change, words):
     path = faulty(tmp_path, coco_folder, change)
     message = refused(CocoDataset, path, [])
     assert message.startswith(path) and all(word in message for word in words), message
+    assert len(message) < len(path) + 200
+
+
+def number_kinds(content):
+    """Everything that the reader takes for a number or for yes and no, written in other ways."""
+    for image in content['images']:
+        image.update(id=float(image['id']), width=float(image['width']))
+    for category in content['categories']:
+        category.update(id=float(category['id']))
+    first, second, third, fourth = content['annotations']
+    first.update(image_id=1.0, category_id=10.0, bbox=[10.0, 20, 30, 40], area=1200.5, iscrowd=False, ignore=0)
+    second.update(iscrowd=True, ignore=None)
+    third.update(iscrowd=None, ignore=True, area=None)
+    fourth.update(iscrowd=1.0, bbox='none is needed', area='nor this', category_id=77)
+
+
+def test_what_the_reader_accepts_can_be_evaluated(tmp_path, coco_folder, evaluator):
+    """An error after an epoch of training would come late: the reader and the metric read the same fields."""
+    path = coco_folder(tmp_path, [WIDE, TALL], [box(1), box(1, 20), box(2, 20), box(2)])
+    content = json.loads(path.read_text())
+    number_kinds(content)
+    path.write_text(json.dumps(content))
+    found = CocoDataset(str(path), [], test_mode=True)
+    found._metric = CocoMetric(content, found.annotations.ids, found.cat_ids, found.CLASSES)
+    found._metric.evaluator = evaluator
+    here = Detections(np.float32([[10, 20, 40, 60]]), np.float32([0.9]), np.array([0]))
+    assert found.evaluate([here, NOTHING])['bbox_mAP'] == 0.5  # the cat, and not the dog of the second picture
+    assert found.get_ann_info(0)['labels'].tolist() == [0] and found.get_ann_info(0)['labels_ignore'].tolist() == [1]
+    assert [found.annotations.info(i)['id'] for i in range(2)] == [1, 2]
+
+
+@pytest.fixture
+def image_info(tmp_path, coco_folder):
+    """A file as image_info_test-dev2017.json: pictures and categories, no annotations."""
+    path = coco_folder(tmp_path, [WIDE, TINY, TALL])
+    content = json.loads(path.read_text())
+    del content['annotations']
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def test_a_test_needs_no_annotations_but_an_evaluation_does(image_info):
+    found = CocoDataset(image_info, [], test_mode=True)
+    assert len(found) == 3 and found.cat_ids == [10, 20, 30] and found.get_ann_info(2)['bboxes'].shape == (0, 4)
+    found.check_metrics([])
+    here = Detections(np.float32([[1, 2, 31, 42]]), np.float32([0.5]), np.array([2]))
+    assert coco_results([NOTHING, here, NOTHING], found) == [
+        {'image_id': 2, 'bbox': [1, 2, 30, 40], 'score': 0.5, 'category_id': 30}]  # for --format-only and --out
+    for action in (lambda: found.evaluate([NOTHING] * 3), lambda: found.check_metrics('bbox', where='--eval'), found.truths):
+        message = refused(action)
+        assert message.startswith(f'{image_info}: has no annotations to evaluate with') and '--out' in message
+
+
+def test_training_needs_annotations(image_info, tmp_path):
+    assert "no annotations found" in refused(CocoDataset, image_info, [])
+    content = json.loads((tmp_path / 'annotations.json').read_text())
+    (tmp_path / 'annotations.json').write_text(json.dumps({**content, 'annotations': None}))
+    assert "no annotations found" in refused(CocoDataset, image_info, [], test_mode=True)
+
+
+def test_metrics_are_checked_with_their_options(dataset):
+    found = dataset([box()])
+    found.check_metrics(['bbox', 'proposal'], proposal_nums=[1, 2], iou_thrs=0.5, metric_items='AR@2')
+    with pytest.raises(ConfigError, match=r"^a\.py:3: metric 'mAP'"):
+        found.check_metrics('mAP', where='a.py:3')
+    with pytest.raises(ConfigError, match='AR@3'):
+        found.check_metrics([], metric_items='AR@3')
 
 
 def test_a_missing_file_says_where_coco_goes(tmp_path):

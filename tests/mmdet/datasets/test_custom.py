@@ -49,6 +49,25 @@ def test_ignored_boxes_without_labels_are_of_no_class(dataset):
     assert found.get_ann_info(0)['labels_ignore'].tolist() == [-1] and found.get_cat_ids(0) == [0, 2]
 
 
+def test_classes_of_ignored_boxes_do_not_count_as_in_mmdetection(dataset):
+    found = dataset(record(labels=(2, 2), bboxes_ignore=[[0, 0, 7, 7]], labels_ignore=[1]))
+    assert found.get_cat_ids(0) == [2]
+
+
+def test_a_test_needs_no_annotations_but_an_evaluation_does(dataset):
+    bare = {'filename': 'b.jpg', 'width': 100, 'height': 80}
+    found = dataset(record(), bare, test_mode=True)
+    assert len(found) == 2 and found.get_ann_info(1)['labels'].shape == (0,) and len(found.get_ann_info(0)['labels']) == 2
+    found.check_metrics([])
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    for action in (lambda: found.evaluate([nothing] * 2), lambda: found.check_metrics('mAP'), found.truths):
+        message = refused(action)
+        assert "list.json: record 1 has no 'ann' to evaluate with" in message and '--out' in message
+    assert "record 1: has no 'ann'" in refused(dataset, record(), bare)
+    assert "record 0.ann: has no 'bboxes'" in refused(dataset, {**bare, 'ann': {}}, test_mode=True)
+    assert "record 0: has no 'ann'" in refused(dataset, 7, test_mode=True)
+
+
 def test_a_pickle_of_arrays_says_the_same_as_a_json(tmp_path, dataset):
     records = [record(bboxes_ignore=[[0, 0, 7, 7]], labels_ignore=[1]), record('b.jpg', (80, 100))]
     arrays = copy.deepcopy(records)
@@ -108,7 +127,8 @@ def without(key, part=None):
 
 
 @pytest.mark.parametrize('item, words', [
-    (7, "has no 'ann'"), (without('filename'), "has no 'filename'"), (without('width'), "has no 'width'"),
+    (7, "has no 'ann'"), (without('filename'), "has no 'filename'"),
+    (record(5), 'filename is 5; expected text'), (record(None), 'filename is None'), (without('width'), "has no 'width'"),
     (without('ann'), "has no 'ann'"), (without('labels', 'ann'), "ann: has no 'labels'"),
     ({**record(), 'ann': [1]}, "ann: has no 'bboxes'"), (record(size=('wide', 3)), "width is 'wide'; expected a whole number"),
     (record(size=(3.5, 3)), "width is '3.5'"), (record(labels=[1]), "ann.labels is '[1]'; expected whole numbers of shape (2)"),

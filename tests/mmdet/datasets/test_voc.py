@@ -155,6 +155,11 @@ def test_detections_are_evaluated_with_difficult_boxes_neither_right_nor_wrong(v
     cats = Detections(np.float32([[100, 100, 200, 200], [10, 20, 40, 60]]), np.float32([0.9, 0.8]), np.array([7, 7]))
     nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     assert found.evaluate([cats, nothing]) == {'mAP': 0.5, 'AP50': 0.5}  # all of the cats, none of the dogs
+    assert found.get_cat_ids(0) == [7]
+    with pytest.raises(ConfigError, match=r"^--eval: metric 'bbox'"):
+        found.check_metrics('bbox', where='--eval')
+    with pytest.raises(ConfigError, match='iou_thr'):
+        found.check_metrics([], iou_thr=50)
     values = found.evaluate([cats, nothing], metric='recall', proposal_nums=(1, 2), iou_thr=0.9)
     assert values == {'recall@1@0.9': 0, 'recall@2@0.9': 0.5}
 

@@ -10,33 +10,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
-from mmcv_need.errors import UserError
-from mmdet.core.evaluation import coco_api
 from mmdet.core.evaluation.coco_api import find_evaluator, match, result_rows
 from mmdet.core.evaluation.coco_metric import CocoMetric
 from mmdet.core.evaluation.coco_summary import mmdet_numbers, official_lines, official_numbers
 from mmdet.core.post_processing.detections import Detections
-
-pycocotools_coco = pytest.importorskip('pycocotools.coco')
-pycocotools_cocoeval = pytest.importorskip('pycocotools.cocoeval')
 
 NAMES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m', 'bbox_mAP_l')
 RECALLS = ('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000')
 LIMITS = (100, 300, 1000)  # MMDetection's
 NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
-
-def installed():
-    found = []
-    for name in coco_api.MODULES:
-        with contextlib.suppress(UserError):
-            found.append(find_evaluator(name))
-    return found
-
-
-EVALUATORS = installed()
-each_evaluator = pytest.mark.parametrize('evaluator', EVALUATORS, ids=[evaluator.name.split()[0] for evaluator in EVALUATORS])
 
 
 def random_set(seed, pictures=6, classes=3, density=1.):
@@ -75,10 +61,10 @@ def reference(content, results, max_dets, image_ids=None, use_cats=True, iou_thr
                 'bbox': [float(x1), float(y1), float(x2) - float(x1), float(y2) - float(y1)]}
                for image, found in zip(images, results) for (x1, y1, x2, y2), score, label in zip(*found)]
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        truth = pycocotools_coco.COCO()
+        truth = COCO()
         truth.dataset = json.loads(json.dumps(content))
         truth.createIndex()
-        run = pycocotools_cocoeval.COCOeval(truth, truth.loadRes(records), 'bbox')
+        run = COCOeval(truth, truth.loadRes(records), 'bbox')
         run.params.imgIds, run.params.maxDets, run.params.useCats = images, list(max_dets), use_cats
         if iou_thrs is not None:
             run.params.iouThrs = np.array(iou_thrs)
@@ -133,7 +119,6 @@ def assert_numbers_are_the_references(metric, content, results):
     assert_mmdet_numbers(run, found)
 
 
-@each_evaluator
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2 ** 31), classes=st.integers(1, 4))
 def test_every_number_is_pycocotools_own(evaluator, seed, classes):
@@ -142,7 +127,6 @@ def test_every_number_is_pycocotools_own(evaluator, seed, classes):
         assert_numbers_are_the_references(metric_of(content, evaluator), content, results)
 
 
-@each_evaluator
 def test_the_limits_of_detections_are_mmdetections(evaluator):
     """bbox_mAP counts the best 100 of a picture and class, the others 1000; here that matters."""
     content, _ = random_set(1, pictures=1, classes=1)
@@ -157,9 +141,13 @@ def test_the_limits_of_detections_are_mmdetections(evaluator):
     assert_numbers_are_the_references(metric, content, results)
     values = metric(results)
     assert values['bbox_mAP'] < values['bbox_mAP_50']  # one half of the file is found beyond the hundredth only
+    run, _ = reference(content, results, LIMITS)
+    mean = {limit: run.eval['precision'][..., 0, i].mean() for i, limit in enumerate(LIMITS)}
+    assert metric.class_ap == {'class 0': pytest.approx(mean[1000], abs=1e-9)} and mean[1000] > mean[100] + 0.01
+    metric(results, proposal_nums=(1, 100))
+    assert metric.class_ap == {'class 0': pytest.approx(mean[100], abs=1e-9)}
 
 
-@each_evaluator
 def test_an_annotation_with_id_zero_is_a_hit_like_any_other(evaluator):
     """COCO's code takes a match with id 0 for a miss."""
     content, results = random_set(3)
@@ -172,7 +160,6 @@ def test_an_annotation_with_id_zero_is_a_hit_like_any_other(evaluator):
     assert metric_of(content, evaluator)(results) == expected
 
 
-@each_evaluator
 def test_perfect_detections_score_one_and_absent_sizes_minus_one(evaluator):
     content, _ = random_set(5, pictures=3)
     for annotation in content['annotations']:
@@ -189,7 +176,6 @@ def test_perfect_detections_score_one_and_absent_sizes_minus_one(evaluator):
     assert values['bbox_mAP_copypaste'] == '1.0000 1.0000 1.0000 -1.0000 1.0000 -1.0000'
 
 
-@each_evaluator
 def test_only_the_pictures_of_the_dataset_count(evaluator):
     """A training set leaves out pictures of its file."""
     content, results = random_set(7)
@@ -200,7 +186,6 @@ def test_only_the_pictures_of_the_dataset_count(evaluator):
     assert_mmdet_numbers(run, found_by(metric, results))
 
 
-@each_evaluator
 def test_only_the_wanted_categories_count(evaluator):
     content, results = random_set(8)
     mine = [Detections(*(column[found.labels == 1] for column in found)) for found in results]
@@ -219,7 +204,6 @@ def test_records_of_other_categories_need_no_box():
     assert metric_of({**content, 'categories': content['categories']})(results) == expected
 
 
-@each_evaluator
 def test_areas_that_are_missing_are_those_of_the_boxes(evaluator):
     content, results = random_set(9)
     for annotation in content['annotations']:
@@ -234,7 +218,6 @@ def test_areas_that_are_missing_are_those_of_the_boxes(evaluator):
     assert metric_of(content, evaluator)(results) == expected
 
 
-@each_evaluator
 def test_the_table_of_classes_has_the_references_numbers(evaluator):
     """The categories of this file are not in the order of their ids, in which COCO's code computes."""
     content, results = random_set(10, classes=5)
@@ -242,7 +225,7 @@ def test_the_table_of_classes_has_the_references_numbers(evaluator):
     content['categories'] = [content['categories'][k] for k in (2, 0, 4, 3, 1)]
     metric, log = metric_of(content, evaluator), Lines()
     results = [Detections(boxes, scores, np.array([1, 4, 0, 3, 2])[labels]) for boxes, scores, labels in results]
-    metric(results, logger=log, classwise=True)
+    metric(results, logger=log, classwise=True, proposal_nums=(1, 10, 100))
     run, _ = reference(content, results, (1, 10, 100))
     expected, boxes = {}, {}
     for k, number in enumerate(sorted(category['id'] for category in content['categories'])):
@@ -259,9 +242,9 @@ def test_the_table_of_classes_has_the_references_numbers(evaluator):
         name: ('-' if value == -1 else f'{value:.3f}', boxes[name]) for name, value in expected.items()}
 
 
-def test_all_evaluators_agree_to_the_last_digit_shown():
+def test_all_evaluators_agree_to_the_last_digit_shown(evaluators):
     content, results = random_set(11, pictures=12, classes=5, density=2)
-    values = [metric_of(content, evaluator)(results) for evaluator in EVALUATORS]
+    values = [metric_of(content, find_evaluator(name))(results) for name in evaluators]
     assert all(value == values[0] for value in values)
 
 
@@ -309,7 +292,6 @@ def test_the_metric_may_be_named_in_a_list():
     assert metric_of(content)(results, metric=['bbox']) == metric_of(content)(results)
 
 
-@each_evaluator
 def test_proposals_are_matched_whatever_their_class(evaluator):
     content, results = random_set(20, pictures=8)
     values = metric_of(content, evaluator)(results, metric='proposal')
@@ -327,7 +309,6 @@ def test_both_metrics_together_are_each_alone():
     assert metric(results, metric=['bbox', 'proposal']) == {**metric(results), **metric(results, metric='proposal')}
 
 
-@each_evaluator
 def test_thresholds_may_be_chosen(evaluator):
     content, results = random_set(22, pictures=8)
     metric = metric_of(content, evaluator)
@@ -340,7 +321,6 @@ def test_thresholds_may_be_chosen(evaluator):
     assert metric(results, iou_thrs=0.5)['bbox_mAP_50'] == metric(results, iou_thrs=(0.5,))['bbox_mAP'] > 0
 
 
-@each_evaluator
 def test_limits_of_detections_may_be_chosen_and_name_the_recalls(evaluator):
     content, results = random_set(23, pictures=4, density=3)
     metric = metric_of(content, evaluator)
@@ -365,7 +345,6 @@ def test_numbers_may_be_chosen():
     assert list(metric(results, metric_items='mAP')) == ['bbox_mAP', 'bbox_mAP_copypaste']
 
 
-@each_evaluator
 def test_a_dataset_with_nothing_to_find_is_minus_one_throughout(evaluator):
     content, results = random_set(25)
     content['annotations'] = []
