@@ -5,11 +5,14 @@ import errno
 import os
 import pickle
 import struct
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmcv_need import checkpoint as checkpoints
 from mmcv_need.checkpoint import find_latest, load_weights, read_checkpoint, save_checkpoint, state_dict_of, write_atomically
@@ -136,12 +139,20 @@ def test_a_flipped_bit_in_the_weights_is_noticed(saved):
     assert f"damaged: its part '{part.filename}' does not match its checksum" in refusal(saved)
 
 
-@pytest.mark.parametrize('bytes_', [b'', b'hello\n' * 50, b'\x80\x02}q\x00.', b'PK\x03\x04 and so on', os.urandom(1000)],
-                         ids=['empty', 'text', 'a pickle', 'half a zip', 'noise'])
+@pytest.mark.parametrize('bytes_', [b'', b'hello\n' * 50, b'\x80\x02}q\x00.', b'\x80\x02t.', b'PK\x03\x04 and so on'],
+                         ids=['empty', 'text', 'a pickle', 'a tuple of nothing', 'half a zip'])
 def test_what_is_no_checkpoint_is_refused(tmp_path, bytes_):
     path = tmp_path / 'x.pth'
     path.write_bytes(bytes_)
     refusal(path)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b'', b'\x80\x02', b'\x80\x02}q\x00(']))
+def test_noise_is_refused_whatever_torch_makes_of_it(noise, start):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'x.pth'
+        path.write_bytes(start + noise)
+        refusal(path)
 
 
 @pytest.mark.parametrize('value, words', [(torch.ones(3), 'holds a Tensor'), ([1, 2], 'holds a list'), (5, 'holds a int')])
