@@ -87,8 +87,9 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     dataset = build_dataset(cfg, 'val', test_mode=True)
     check_has_metrics(cfg, 'data.val', cfg.data['val'])
     check_same_classes(cfg, dataset, classes)
-    dataset.check_metrics(settings.options.get('metric', []), where=cfg.where('evaluation.metric'))
-    options = {name: value for name, value in settings.options.items() if name != 'metric'}
+    options = dict(settings.options)
+    named = [options.pop('metric')] if 'metric' in options else []
+    dataset.check_metrics(*named, where=cfg.where('evaluation.metric'))
     check_eval_options(options, dataset, f"{cfg.where('evaluation')}: evaluation".lstrip(': '))
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 

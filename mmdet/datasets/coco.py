@@ -50,8 +50,8 @@ class CocoDataset(AnnotatedPictures):
                          os.path.join(data_root or '', img_prefix), test_mode, filter_empty_gt,
                          unannotated='' if 'annotations' in content else f'{path}: has no annotations')
 
-    def check_metrics(self, metric: Union[str, Sequence[str]], where: str = '', proposal_nums: Sequence[int] = PROPOSAL_NUMS,
-                      iou_thrs: Union[float, Sequence[float], None] = None,
+    def check_metrics(self, metric: Union[str, Sequence[str]] = 'bbox', where: str = '',
+                      proposal_nums: Sequence[int] = PROPOSAL_NUMS, iou_thrs: Union[float, Sequence[float], None] = None,
                       metric_items: Union[str, Sequence[str], None] = None) -> None:
         """These are metrics and options of theirs (core/evaluation/coco_options.py), and there are annotations for them."""
         check_metrics(metric, where, proposal_nums, iou_thrs, metric_items)

@@ -94,7 +94,7 @@ class AnnotatedPictures:
         self.require_annotations()
         return [self.get_ann_info(i) for i in range(len(self))]
 
-    def check_metrics(self, metric: Union[str, Sequence[str]], where: str = '',
+    def check_metrics(self, metric: Union[str, Sequence[str]] = 'mAP', where: str = '',
                       proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
                       iou_thr: Union[float, Sequence[float]] = 0.5) -> None:
         """These are metrics and options of theirs (core/evaluation/voc_metric.py), and there are annotations for them."""

@@ -135,14 +135,14 @@ class ConcatDataset:
     def __getitem__(self, index: int) -> Any:
         return self.sample(index, np.random.default_rng(index))
 
-    def check_metrics(self, metric: Union[str, Sequence[str]], where: str = '') -> None:
-        """Each of the datasets has these metrics.
+    def check_metrics(self, *metric: Union[str, Sequence[str]], where: str = '') -> None:
+        """Each of the datasets has these metrics; without `metric`, what each evaluates by itself.
 
         Raises:
             ConfigError: one has not; `where` goes first.
         """
         for dataset in self.datasets:
-            dataset.check_metrics(metric, where=where)
+            dataset.check_metrics(*metric, where=where)
 
     def evaluate(self, results: Sequence[Detections], logger: Any = None, **options: Any) -> Dict[str, Any]:
         """Metrics of detections, one for each picture in order; `options` are those of the datasets' own `evaluate`."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmcv_need.config import Config
-from mmcv_need.errors import ConfigError
+from mmcv_need.errors import ConfigError, DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS, ITERS = 3, 7
@@ -203,6 +203,16 @@ def test_labels_that_mean_other_classes_in_the_evaluation_stop_the_run(tools, ti
     reversed_file.write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=r"data\.val: not the classes of data\.train: label 0 is 'diamond' here and 'circle'"):
         tools.train(tiny, '--work-dir', tmp_path / 'work', '--cfg-options', f'data.val.ann_file={reversed_file}')
+
+
+def test_data_without_annotations_cannot_be_evaluated_on_which_is_said_before_training(tools, tiny, demo, tmp_path):
+    content = json.loads((demo / 'annotations/instances_val2017.json').read_text())
+    del content['annotations']
+    (tmp_path / 'test-dev.json').write_text(json.dumps(content))
+    with pytest.raises(DataError, match='has no annotations to evaluate with'):
+        tools.train(tiny, '--work-dir', tmp_path / 'work', '--cfg-options', f'data.val.ann_file={tmp_path}/test-dev.json',
+                    'evaluation.metric=None')
+    assert not list((tmp_path / 'work').glob('*.pth'))
 
 
 def test_a_checkpoint_of_classes_in_another_order_is_announced(trained, tools, tiny, demo, tmp_path, capsys):
