@@ -2,7 +2,7 @@
 #
 #   python tools/train.py configs/ssd512_fp16_coco.py
 #
-# Devices      as ssd512_coco.py; float16 as well on the CPU (torch 2.3 or newer)
+# Devices      as ssd512_coco.py; on the CPU (torch 2.3 or newer) for a try only, see ssd300_fp16_coco.py
 # Hours        not measured here
 # Expected     29.5 box mAP on val2017, which MMDetection publishes for float32; not measured here
 # Images/s     not measured here

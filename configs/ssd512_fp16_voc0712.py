@@ -2,7 +2,7 @@
 #
 #   python tools/train.py configs/ssd512_fp16_voc0712.py
 #
-# Devices      as ssd512_voc0712.py; float16 as well on the CPU (torch 2.3 or newer)
+# Devices      as ssd512_voc0712.py; on the CPU (torch 2.3 or newer) for a try only, see ssd300_fp16_coco.py
 # Hours        not measured here
 # Expected     79.5 mAP on VOC2007 test, which MMDetection publishes for float32; not measured here
 # Images/s     not measured here
