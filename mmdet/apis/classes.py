@@ -42,7 +42,7 @@ def check_same_classes(cfg: Config, dataset: Any, trained: Sequence[str]) -> Non
     found = difference(dataset.CLASSES, trained)
     if found:
         raise ConfigError(f"{cfg.where('data.val')}: data.val: not the classes of data.train: {found}. Labels follow the "
-                          f'order of the categories in each annotation file; bring both files to one order')
+                          f'categories of the annotation file for COCO, and `classes` for others; bring both to one order')
 
 
 def warn_of_other_classes(cfg: Config, dataset: Any, checkpoint: str, trained: Union[Sequence[str], str, None]) -> None:
@@ -52,8 +52,8 @@ def warn_of_other_classes(cfg: Config, dataset: Any, checkpoint: str, trained: U
     names = (trained,) if isinstance(trained, str) else tuple(trained or ())
     found = difference(dataset.CLASSES, names) if names else ''
     if found:
-        warnings.warn(f"{cfg.where('data.test')}: data.test: not the classes that {checkpoint} names: {found}; are its labels "
-                      f'those of this annotation file?', UserWarning, stacklevel=2)
+        warnings.warn(f"{cfg.where('data.test')}: data.test: not the classes that {checkpoint} names: {found}; do its labels "
+                      f'mean those of this dataset?', UserWarning, stacklevel=2)
 
 
 def label_names(given: Union[Sequence[str], str, None], num_classes: int,

@@ -59,18 +59,20 @@ def painted_paths(folder: str, dataset: Any) -> List[str]:
     Those of a ConcatDataset lie in a folder for each part, 0, 1, ...; one that a wrapper repeats has one place.
 
     Raises:
-        DataError: a file name leads out of the folder, or to the picture itself, or two lead to one place.
+        DataError: a file name leads out of the folder, or to a picture of the data, or two lead to one place.
     """
+    found = list(pictures(dataset))
+    sources = {os.path.realpath(os.path.join(picture.dataset.img_prefix, picture.name)) for picture in found}
     paths: List[str] = []
     owners: Dict[str, Tuple[int, int]] = {}
-    for picture in pictures(dataset):
+    for picture in found:
         part, name, root = picture.dataset, picture.name, os.path.realpath(os.path.join(folder, picture.folder))
         path, owner = os.path.realpath(os.path.join(root, name)), (id(part), picture.index)
         if os.path.commonpath([root, path]) != root:
             raise DataError(f'{part.ann_file}: file_name {name!r} leads out of --show-dir {folder}; expected a name '
                             f'relative to img_prefix, without ..')
-        if path == os.path.realpath(os.path.join(part.img_prefix, name)):
-            raise DataError(f'--show-dir {folder}: the painting of {name} would replace the picture itself; '
+        if path in sources:
+            raise DataError(f'--show-dir {folder}: the painting of {name} would replace a picture of the data; '
                             f'give another folder')
         if owners.setdefault(path, owner) != owner:
             raise DataError(f'{part.ann_file}: a second picture is called {name}, and both would be painted to one file')

@@ -84,8 +84,8 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
         runner.logger.info('no evaluation: the config has no `evaluation`, or no `data.val`')
         return None
     settings = build(cfg, EvaluationSettings, key='evaluation')
-    dataset = build_dataset(cfg, 'val', test_mode=True)
     check_has_metrics(cfg, 'data.val', cfg.data['val'])
+    dataset = build_dataset(cfg, 'val', test_mode=True)
     check_same_classes(cfg, dataset, classes)
     options = dict(settings.options)
     named = [options.pop('metric')] if 'metric' in options else []

@@ -187,8 +187,8 @@ def test_smooth_l1_and_l1_are_equal(name, beta, stored):
     np.testing.assert_allclose(losses['loss_bbox'] * 200, data[name].sum(axis=1), rtol=1e-6, atol=1e-7)
 
 
-def test_a_weighted_average_of_smooth_l1_is_equal(stored):
-    """Weights 0, 1, 2, 0, 1, 2, ... and a divisor of 37: what a head of one's own would do with `F.smooth_l1_loss`."""
+def test_torchs_smooth_l1_weighted_and_averaged_is_mmdetections(stored):
+    """Nothing here weights single offsets; a head of one's own would do it with torch's function. Weights 0, 1, 2, 0, ..."""
     data = stored('coder.npz')
     deltas, weights = torch.from_numpy(data['deltas']), (torch.arange(800) % 3).reshape(200, 4)
     average = (F.smooth_l1_loss(deltas, deltas.flip(0), reduction='none') * weights).sum() / 37

@@ -34,7 +34,6 @@ EXPECTED = json.loads((COCOEVAL / 'expected.json').read_text())
 TINY_JSON = 'a8375b119ce3f9cc2cda942df31dc58f3ef51c30'
 
 
-
 class Dataset:
     """What reading and measuring need of a dataset."""
 

@@ -66,7 +66,7 @@ def test_what_cannot_be_written_is_refused_before_detection(refused, tmp_path, m
 
 
 def test_paintings_that_would_replace_the_pictures_are_refused_before_detection(refused, demo):
-    assert 'would replace the picture' in refused('--show-dir', demo / 'val2017')
+    assert 'would replace a picture of the data' in refused('--show-dir', demo / 'val2017')
 
 
 @pytest.mark.parametrize('words', [['--gpu-id', '0'], ['--gpu-ids', '0']])

@@ -108,7 +108,7 @@ class Resize:
         old_height, old_width = plan.shape
         if self.keep_ratio:
             factor = min(max(width, height) / max(old_height, old_width), min(width, height) / min(old_height, old_width))
-            width, height = int(old_width * factor + 0.5), int(old_height * factor + 0.5)
+            width, height = max(int(old_width * factor + 0.5), 1), max(int(old_height * factor + 0.5), 1)
         plan.size = (width, height)
         factors = np.array([width / old_width, height / old_height] * 2, dtype=np.float32)
         sample['scale_factor'] = factors
@@ -124,7 +124,7 @@ class Resize:
             raise ConfigError('Resize needs img_scale, here or in the MultiScaleFlipAug around it')
         if self.ratio_range is not None:
             ratio = rng.uniform(*self.ratio_range)
-            return int(self.scales[0][0] * ratio), int(self.scales[0][1] * ratio)
+            return max(int(self.scales[0][0] * ratio), 1), max(int(self.scales[0][1] * ratio), 1)
         if len(self.scales) == 1:
             return self.scales[0]
         if self.multiscale_mode == 'value':

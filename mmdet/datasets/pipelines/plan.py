@@ -118,7 +118,8 @@ def render(plan: Plan) -> np.ndarray:
         padded = np.zeros((*plan.pad_shape, 3), view.dtype)
         padded[:view.shape[0], :view.shape[1]] = view
         view = padded
-    return np.ascontiguousarray(view)
+    # A side of one pixel counts as contiguous even when it is reversed.
+    return view.copy() if plan.flip_x or plan.flip_y else np.ascontiguousarray(view)
 
 
 def _filled_window(plan: Plan, out_height: int) -> np.ndarray:

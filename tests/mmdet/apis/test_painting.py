@@ -66,8 +66,17 @@ def test_a_picture_is_not_replaced_by_its_painting(dataset, tmp_path, link):
     pictures = dataset('a.png')
     if link:
         (tmp_path / 'shown').symlink_to(tmp_path / 'data')
-    with pytest.raises(DataError, match='would replace the picture'):
+    with pytest.raises(DataError, match='would replace a picture of the data'):
         save_painted(str(tmp_path / ('shown' if link else 'data')), [NOTHING], pictures, 0.3)
+
+
+def test_another_picture_of_the_data_is_not_replaced_either(dataset, tmp_path):
+    """Painting x.png into the folder `0` would replace the source of `0/x.png`."""
+    pictures = dataset('0/x.png', 'x.png')
+    before = (tmp_path / 'data/0/x.png').read_bytes()
+    with pytest.raises(DataError, match=r'the painting of x\.png would replace a picture of the data'):
+        save_painted(str(tmp_path / 'data/0'), [NOTHING] * 2, pictures, 0.3)
+    assert (tmp_path / 'data/0/x.png').read_bytes() == before
 
 
 def test_a_painting_that_opencv_cannot_encode_is_one_line(dataset, tmp_path):

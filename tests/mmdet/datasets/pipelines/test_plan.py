@@ -216,6 +216,13 @@ def test_any_window_shows_what_a_canvas_would(natural_picture, left, top, width,
     np.testing.assert_allclose(shown, canvas_view(plan, 20.), rtol=0, atol=rounding)
 
 
+@pytest.mark.parametrize('shape, flip', [((5, 1), 'flip_x'), ((1, 5), 'flip_y'), ((1, 1), 'flip_x')])
+def test_a_mirrored_line_of_pixels_can_be_settled(shape, flip):
+    """numpy calls a side of one pixel contiguous even if it is reversed; torch does not take it."""
+    plan = Plan(np.arange(3 * shape[0] * shape[1], dtype=np.uint8).reshape(*shape, 3), **{flip: True}, mean=(1., 1., 1.))
+    np.testing.assert_array_equal(plan.settled().source, plan.source.astype(np.float32) - 1)
+
+
 @pytest.mark.parametrize('start', [-40, 64], ids=['left', 'right'])
 @pytest.mark.parametrize('after', [False, True])
 def test_a_window_that_ends_where_the_picture_begins_shows_nothing_of_it(natural_picture, start, after):
