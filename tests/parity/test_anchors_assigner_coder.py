@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from mmdet.core.anchor.anchor_generator import SSDAnchorGenerator
 from mmdet.core.bbox.assigner import MaxIoUAssigner
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
-from mmdet.core.bbox.iou import anchor_overlaps, bbox_overlaps, paired_overlaps
-from mmdet.core.evaluation.mean_ap import box_overlaps
+from mmdet.core.bbox.iou import anchor_overlaps, array_overlaps, bbox_overlaps, paired_overlaps
 from mmdet.models.losses.multibox_loss import multibox_loss
 
 SSD300 = {'strides': [8, 16, 32, 64, 100, 300], 'ratios': [[2], [2, 3], [2, 3], [2, 3], [2], [2]], 'input_size': 300}
@@ -144,7 +143,7 @@ def test_overlaps_of_two_lists_and_of_pairs_are_equal(mode, stored):
 @pytest.mark.parametrize('extent, name', [(0, 'ov_iou'), (1, 'ov_np_iou_legacy')])
 def test_overlaps_of_the_metrics_are_equal_with_and_without_the_extent_of_a_pixel(extent, name, stored):
     data = stored('coder.npz')
-    actual = box_overlaps(data['priors'][:20], data['gt'], extent)
+    actual = array_overlaps(data['priors'][:20], data['gt'], extent)
     np.testing.assert_allclose(actual, data[name], rtol=1e-6, atol=0)
 
 

@@ -4,6 +4,7 @@ Sizes:  N images,  G ground-truth boxes an image (padded),  A default boxes.
 """
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,24 @@ def bbox_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor
         (..., M, N).
     """
     return paired_overlaps(bboxes1[..., :, None, :], bboxes2[..., None, :, :], mode)
+
+
+def array_overlaps(bboxes1: np.ndarray, bboxes2: np.ndarray, extent: float = 0) -> np.ndarray:
+    """IoU of every box of one list with every box of another, on the host.
+
+    Args:
+        bboxes1: (M, 4) float32.
+        bboxes2: (N, 4) float32.
+        extent: what a box is wider than x2 - x1; 1 for VOC's pixels.
+
+    Returns:
+        (M, N) in 0..1.
+    """
+    low = np.maximum(bboxes1[:, None, :2], bboxes2[None, :, :2])
+    high = np.minimum(bboxes1[:, None, 2:], bboxes2[None, :, 2:])
+    overlap = np.maximum(high - low + extent, 0).prod(axis=-1)
+    area1, area2 = ((boxes[:, 2:] - boxes[:, :2] + extent).prod(axis=-1) for boxes in (bboxes1, bboxes2))
+    return overlap / np.maximum(area1[:, None] + area2[None, :] - overlap, np.float32(EPS))
 
 
 def paired_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor:

@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from mmdet.core.bbox.iou import array_overlaps
 from mmdet.core.post_processing.detections import Detections
 
 LEVELS = np.arange(11) * 0.1  # of recall; 0.30000000000000004 is one of them, in MMDetection too, so a recall of 3/10 misses it
@@ -39,15 +40,6 @@ def eleven_point_mean(recall: np.ndarray, precision: np.ndarray) -> float:
     return float(np.mean([precision[recall >= level].max(initial=0) for level in LEVELS]))
 
 
-def box_overlaps(bboxes1: np.ndarray, bboxes2: np.ndarray, extent: float = 0) -> np.ndarray:
-    """(m, n) IoU of float32 boxes (m, 4) and (n, 4). `extent`: what a box is wider than x2 - x1; 1 for VOC's pixels."""
-    low = np.maximum(bboxes1[:, None, :2], bboxes2[None, :, :2])
-    high = np.minimum(bboxes1[:, None, 2:], bboxes2[None, :, 2:])
-    overlap = np.maximum(high - low + extent, 0).prod(axis=-1)
-    area1, area2 = ((boxes[:, 2:] - boxes[:, :2] + extent).prod(axis=-1) for boxes in (bboxes1, bboxes2))
-    return overlap / np.maximum(area1[:, None] + area2[None, :] - overlap, np.float32(1e-6))
-
-
 def average_precisions(results: Sequence[Detections], truths: Sequence[Mapping[str, np.ndarray]], num_classes: int,
                        iou_thrs: Sequence[float], average: Average, extent: float = 0) -> List[List[ClassResult]]:
     """Every class at every threshold.
@@ -58,7 +50,7 @@ def average_precisions(results: Sequence[Detections], truths: Sequence[Mapping[s
         num_classes: labels are 0..num_classes-1.
         iou_thrs: a detection that overlaps a ground truth so much has found it.
         average: area_under_curve or eleven_point_mean.
-        extent: see `box_overlaps`.
+        extent: see `array_overlaps` (core/bbox/iou.py).
 
     Returns:
         For each threshold one result a class.
@@ -92,7 +84,7 @@ def best_targets(dets: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarra
     rows_of, columns_of = _places(dets['pictures']), _places(targets['pictures'])
     for picture in rows_of.keys() & columns_of.keys():
         rows, columns = rows_of[picture], columns_of[picture]
-        overlaps = box_overlaps(dets['bboxes'][rows], targets['bboxes'][columns], extent)
+        overlaps = array_overlaps(dets['bboxes'][rows], targets['bboxes'][columns], extent)
         best[rows], target[rows] = overlaps.max(axis=1), columns[overlaps.argmax(axis=1)]
     return best, target
 

@@ -5,7 +5,7 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
-from mmdet.core.evaluation.mean_ap import box_overlaps
+from mmdet.core.bbox.iou import array_overlaps
 from mmdet.core.post_processing.detections import Detections
 
 PROPOSAL_NUMS = (100, 300, 1000)  # MMDetection's limits of boxes
@@ -20,7 +20,7 @@ def recalls(results: Sequence[Detections], truths: Sequence[Mapping[str, np.ndar
         truths: of each picture `bboxes` (G, 4); ignored ones do not take part.
         proposal_nums: how many of a picture's boxes count, the best.
         iou_thrs: least overlaps.
-        extent: see `box_overlaps`.
+        extent: see `array_overlaps` (core/bbox/iou.py).
 
     Returns:
         (numbers, thresholds); 0 where there is nothing to find.
@@ -28,7 +28,7 @@ def recalls(results: Sequence[Detections], truths: Sequence[Mapping[str, np.ndar
     pairs = []
     for found, truth in zip(results, truths):
         order = np.argsort(-found.scores, kind='stable')[:max(proposal_nums)]
-        pairs.append(box_overlaps(truth['bboxes'], found.bboxes[order], extent))
+        pairs.append(array_overlaps(truth['bboxes'], found.bboxes[order], extent))
     matched = [np.concatenate([assigned_overlaps(overlaps[:, :number]) for overlaps in pairs]) for number in proposal_nums]
     return np.array([[float(np.mean(values >= thr)) if len(values) else 0.0 for thr in iou_thrs] for values in matched])
 

@@ -6,6 +6,7 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 from mmcv_need.errors import ConfigError
+from mmdet.core.bbox.iou import array_overlaps
 from mmdet.datasets.builder import PIPELINES
 from mmdet.datasets.pipelines.sample import Sample
 
@@ -60,9 +61,8 @@ class MinIoURandomCrop:
                 patch = np.array((int(left), int(top), int(left + new_width), int(top + new_height)))
                 if patch[2] == patch[0] or patch[3] == patch[1]:
                     continue
-                if len(boxes) and (_iou(patch, boxes).min() < mode or not _centre_inside(patch, boxes).any()):
-                    continue
-                return patch
+                if _satisfies(mode, patch, boxes):
+                    return patch
 
     def _crop(self, sample: Sample, patch: np.ndarray) -> None:
         x1, y1, x2, y2 = (int(side) for side in patch)
@@ -84,16 +84,15 @@ def _one_to(room: float, rng: np.random.Generator) -> float:
     return room + (1.0 - room) * rng.uniform(0, 1)
 
 
+def _satisfies(mode: float, patch: np.ndarray, boxes: np.ndarray) -> bool:
+    """Whether all boxes overlap the patch by the mode at least, and the centre of one is inside; no boxes always do."""
+    if not len(boxes):
+        return True
+    overlaps = array_overlaps(patch[None].astype(np.float32), boxes)
+    return bool(overlaps.min() >= mode and _centre_inside(patch, boxes).any())
+
+
 def _centre_inside(patch: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """(n,) bool: whether the centre of each box is strictly inside the patch."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     return ((centre > patch[:2]) & (centre < patch[2:])).all(axis=1)
-
-
-def _iou(patch: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(n,) IoU of a patch with each box, float32."""
-    patch = patch.astype(np.float32)
-    side = np.minimum(patch[2:], boxes[:, 2:]) - np.maximum(patch[:2], boxes[:, :2])
-    overlap = np.maximum(side, 0).prod(axis=1)
-    union = (patch[2:] - patch[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - overlap
-    return overlap / np.maximum(union, np.float32(1e-6))

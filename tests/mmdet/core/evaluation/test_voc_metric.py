@@ -9,13 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcv_need.errors import ConfigError
-from mmdet.core.evaluation.mean_ap import (
-    area_under_curve,
-    average_precisions,
-    box_overlaps,
-    eleven_point_mean,
-    mean_average_precision,
-)
+from mmdet.core.bbox.iou import array_overlaps
+from mmdet.core.evaluation.mean_ap import area_under_curve, average_precisions, eleven_point_mean, mean_average_precision
 from mmdet.core.evaluation.recall import assigned_overlaps, recalls
 from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics, table_lines
 from mmdet.core.post_processing.detections import Detections
@@ -148,8 +143,8 @@ def test_precision_is_averaged_over_recall_as_defined():
 
 def test_vocs_pixels_have_an_extent():
     boxes = np.float32([[3, 3, 3, 3], [3, 3, 4, 3]])
-    assert box_overlaps(boxes, boxes, extent=1).tolist() == [[1, 0.5], [0.5, 1]]
-    assert not box_overlaps(boxes, boxes).any()  # no area at all
+    assert array_overlaps(boxes, boxes, extent=1).tolist() == [[1, 0.5], [0.5, 1]]
+    assert not array_overlaps(boxes, boxes).any()  # no area at all
 
 
 def test_the_mean_leaves_out_classes_that_are_nowhere():
