@@ -39,7 +39,7 @@ class Expand:
         rng = sample.rng
         if rng.uniform(0, 1) > self.prob:
             return sample
-        plan = sample.settle_if(sample.plan.is_scaled or sample.plan.is_filled or sample.plan.is_normalised)
+        plan = sample.plan_to_edit(settle=sample.plan.is_scaled or sample.plan.is_filled or sample.plan.is_normalised)
         height, width = plan.shape
         ratio = rng.uniform(*self.ratio_range)
         left = int(rng.uniform(0, width * ratio - width))
@@ -104,7 +104,7 @@ class Resize:
 
     def __call__(self, sample: Sample) -> Sample:
         width, height = sample['scale'] if 'scale' in sample and not self.override else self._draw(sample.rng)
-        plan = sample.settle_if(sample.plan.is_scaled)
+        plan = sample.plan_to_edit(settle=sample.plan.is_scaled)
         old_height, old_width = plan.shape
         if self.keep_ratio:
             factor = min(max(width, height) / max(old_height, old_width), min(width, height) / min(old_height, old_width))
@@ -167,7 +167,7 @@ class RandomFlip:
         return sample
 
     def _flip(self, sample: Sample, direction: str) -> None:
-        plan = sample.settle_if(False)
+        plan = sample.plan_to_edit()
         height, width = plan.shape
         along_x, along_y = direction != 'vertical', direction != 'horizontal'
         plan.flip_x ^= along_x
@@ -201,7 +201,7 @@ class Pad:
         self.size_divisor = size_divisor
 
     def __call__(self, sample: Sample) -> Sample:
-        plan = sample.settle_if(False)
+        plan = sample.plan_to_edit()
         height, width = plan.shape
         if self.size_divisor is not None:
             size = tuple(-(-side // self.size_divisor) * self.size_divisor for side in (height, width))

@@ -44,7 +44,7 @@ class PhotoMetricDistortion:
         if not contrast_first:
             contrast = draw(*self.contrast_range, 1.)
         order = rng.permutation(3) if rng.integers(2) else (0, 1, 2)
-        plan = sample.settle_if(sample.plan.is_distorted or sample.plan.is_normalised)
+        plan = sample.plan_to_edit(settle=sample.plan.is_distorted or sample.plan.is_normalised)
         plan.colour = (brightness, contrast_first, contrast, saturation, hue, *(float(channel) for channel in order))
         return sample
 
@@ -65,7 +65,7 @@ class Normalize:
         self.to_rgb = to_rgb
 
     def __call__(self, sample: Sample) -> Sample:
-        plan = sample.settle_if(sample.plan.is_normalised)
+        plan = sample.plan_to_edit(settle=sample.plan.is_normalised)
         plan.mean, plan.std, plan.to_rgb = self.mean, self.std, self.to_rgb
         sample['img_norm_cfg'] = {'mean': self.mean, 'std': self.std, 'to_rgb': self.to_rgb}
         return sample

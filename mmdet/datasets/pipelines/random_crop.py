@@ -35,7 +35,7 @@ class MinIoURandomCrop:
 
     def __call__(self, sample: Sample) -> Sample:
         boxes = [sample[field] for field in sample['bbox_fields']]
-        shape = sample.settle_if(False).shape
+        shape = sample.plan_to_edit().shape
         found = self._search(sample.rng, shape, np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32))
         if found is not None:
             self._crop(sample, found)
@@ -74,7 +74,7 @@ class MinIoURandomCrop:
             sample[field] = (boxes - np.tile(patch[:2], 2)).astype(np.float32)
             if LABELS_OF[field] in sample:
                 sample[LABELS_OF[field]] = sample[LABELS_OF[field]][inside]
-        plan = sample.settle_if(sample.plan.is_scaled)
+        plan = sample.plan_to_edit(settle=sample.plan.is_scaled)
         plan.move_window(x1, y1, x2 - x1, y2 - y1)
         sample.set_shape(plan.shape)
 

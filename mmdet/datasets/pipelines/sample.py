@@ -41,12 +41,12 @@ class Sample(dict):
         self.pop('img', None)
         self._plan = plan
 
-    def settle_if(self, done: bool) -> Plan:
-        """The plan, to be edited; settled first if what it holds so far cannot be said together with the edit to come.
+    def plan_to_edit(self, settle: bool = False) -> Plan:
+        """The plan; settled first if what it holds so far cannot be said together with the edit to come.
 
         That is always so of padding: what comes after Pad takes it for a part of the picture.
         """
-        if done or self.plan.pad_shape is not None:
+        if settle or self.plan.pad_shape is not None:
             self.plan = self.plan.settled()
         return self.plan
 
