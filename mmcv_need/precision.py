@@ -33,13 +33,12 @@ class HalfPrecision:
     """
 
     def __init__(self, device: torch.device, loss_scale: Scale = 512.0):
-        settings = {'init_scale': loss_scale} if isinstance(loss_scale, (int, float)) else loss_scale
-        settings = {} if settings == 'dynamic' else settings
+        self.fixed = float(loss_scale) if isinstance(loss_scale, (int, float)) else None
+        settings = {'init_scale': self.fixed} if self.fixed is not None else {} if loss_scale == 'dynamic' else loss_scale
         if not isinstance(settings, dict) or not set(settings) <= set(DYNAMIC) or settings.get('init_scale', 1) <= 0:
             raise ConfigError(f"loss_scale {loss_scale!r}: expected a positive number such as 512., 'dynamic', or a dict of "
                               f"{', '.join(DYNAMIC)}")
         self.device = device
-        self.fixed = None if settings is loss_scale or loss_scale == 'dynamic' else float(settings['init_scale'])
         self.scaler = devices.grad_scaler(device, **settings)
 
     def autocast(self) -> ContextManager[Any]:

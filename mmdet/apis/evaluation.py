@@ -49,10 +49,20 @@ def eval_arguments(args: argparse.Namespace, cfg: Config, dataset: Any) -> Dict[
         check_writable(args.json_file, dataset, '--eval-options jsonfile_prefix')
     if not args.eval:
         return {}
-    options = build(cfg, EvaluationSettings, key='evaluation').options if cfg.get('evaluation') else {}
+    options = config_options(cfg, dataset) if cfg.get('evaluation') else {}
+    return {**options, **args.eval_options, 'metric': args.eval}
+
+
+def config_options(cfg: Config, dataset: Any) -> Dict[str, Any]:
+    """Arguments of the dataset's `evaluate` that the config's `evaluation` has, but for `metric`.
+
+    Raises:
+        ConfigError: the dataset has no such option.
+    """
+    options = build(cfg, EvaluationSettings, key='evaluation').options
     options.pop('metric', None)
     check_eval_options(options, dataset, f"{cfg.where('evaluation')}: evaluation".lstrip(': '))
-    return {**options, **args.eval_options, 'metric': args.eval}
+    return options
 
 
 def check_eval_options(options: Mapping[str, Any], dataset: Any, where: str) -> None:

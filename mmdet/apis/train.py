@@ -25,7 +25,7 @@ from mmdet.apis.checks import check_has_metrics, evaluates, workflow_of
 from mmdet.apis.classes import check_classes, check_same_classes
 from mmdet.apis.dataset_lists import with_defaults
 from mmdet.apis.dialects import with_lr_hook
-from mmdet.apis.evaluation import check_eval_options
+from mmdet.apis.evaluation import config_options
 from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings, OptimizerSettings
 from mmdet.apis.test import finish_batch, test_detector
 from mmdet.datasets import DATASETS, eval_loader, train_loader
@@ -87,10 +87,9 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     check_has_metrics(cfg, 'data.val', cfg.data['val'])
     dataset = build_dataset(cfg, 'val', test_mode=True)
     check_same_classes(cfg, dataset, classes)
-    options = dict(settings.options)
-    named = [options.pop('metric')] if 'metric' in options else []
+    named = [settings.options['metric']] if 'metric' in settings.options else []
     dataset.check_metrics(*named, where=cfg.where('evaluation.metric'))
-    check_eval_options(options, dataset, f"{cfg.where('evaluation')}: evaluation".lstrip(': '))
+    config_options(cfg, dataset)
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
