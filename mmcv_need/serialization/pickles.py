@@ -34,6 +34,13 @@ class DType:
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
+def plain_dtype(dtype: Any) -> np.dtype:
+    """The checked type. Of bytes and another object that a file has given an attribute `dtype`, numpy would make addresses."""
+    if not isinstance(dtype, DType):
+        raise Refused(f'an array of {type(dtype).__name__}')
+    return dtype.dtype
+
+
 class Array:
     """Stands for the empty array that `_reconstruct` makes, whose state is (version, shape, dtype, fortran, bytes)."""
 
@@ -53,13 +60,13 @@ class Array:
 def array_of(data: Union[bytes, bytearray], dtype: DType, shape: Tuple[int, ...], order: str) -> Array:
     """Stands for `numpy._core.numeric._frombuffer`."""
     made = Array()
-    made.array = np.ndarray(shape, dtype.dtype, data, order=order).copy(order)  # the bytes cannot be written to
+    made.array = np.ndarray(shape, plain_dtype(dtype), data, order=order).copy(order)  # the bytes cannot be written to
     return made
 
 
 def scalar_of(dtype: DType, data: bytes) -> Any:
     """Stands for `numpy._core.multiarray.scalar`."""
-    return np.frombuffer(data, dtype=dtype.dtype, count=1)[0]
+    return np.frombuffer(data, dtype=plain_dtype(dtype), count=1)[0]
 
 
 def latin1_bytes(text: str = '', encoding: str = 'latin1') -> bytes:

@@ -10,9 +10,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from mmcv_need import pickles
 from mmcv_need.errors import DataError
-from mmcv_need.pickles import load_pickle
+from mmcv_need.serialization import pickles
+from mmcv_need.serialization.pickles import load_pickle
 
 BOXES = np.arange(15, dtype=np.float32).reshape(3, 5)
 ARRAYS = {
@@ -170,3 +170,11 @@ def test_an_array_with_too_few_numbers_for_its_shape_is_one_line(refused):
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path, name):
     with pytest.raises(DataError, match=r'cannot be read \((No such file|Is a directory)'):
         load_pickle(str(tmp_path / name))
+
+
+@pytest.mark.parametrize('build', [b'cnumpy\nndarray\n}X\x05\x00\x00\x00dtypeX\x01\x00\x00\x00Osb', b'N'])
+def test_bytes_never_become_addresses_whatever_is_given_for_their_type(refused, build):
+    """An attribute that the file sets on what stands for a name is no type."""
+    arguments = b'(C\x08AAAAAAAA' + build + b'K\x01\x85X\x01\x00\x00\x00CtR.'
+    assert 'an array of' in refused(b'\x80\x03cnumpy._core.numeric\n_frombuffer\n' + arguments)
+    assert 'an array of' in refused(b'\x80\x03cnumpy._core.multiarray\nscalar\n(' + build + b'C\x08AAAAAAAAtR.')

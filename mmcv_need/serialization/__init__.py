@@ -1,0 +1,1 @@
+"""Between objects and bytes: written whole or not at all, and read as data, never as code."""
