@@ -1,36 +1,89 @@
 """Optimizers by name: every torch.optim class is a component that waits for the parameters."""
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, List, Mapping, Optional
 
 import torch
 from torch import nn
 
 from mmcv_need.errors import ConfigError
-from mmcv_need.registry import Registry, build
+from mmcv_need.optim.fused_optimizers import FUSED, fused
+from mmcv_need.optim.param_groups import Paramwise, parameter_groups
+from mmcv_need.registry import Registry, build, check
 
 OPTIMIZERS = Registry('OPTIMIZERS')
+# What torch has and a detector cannot be trained with.
+UNSUITED = {'LBFGS': 'it evaluates the loss several times a step', 'SparseAdam': 'it takes sparse gradients only',
+            'Muon': 'it takes matrices only, and a detector has biases and convolutions'}
+CONSTRUCTORS = ('DefaultOptimizerConstructor',)
+OPTIONS = ('paramwise_cfg', 'constructor')  # of the section, but not of the optimizer
 
 for _name, _class in vars(torch.optim).items():
-    if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer:
+    if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer \
+            and _name not in UNSUITED and not _name.startswith('NpuFused'):  # old Ascend builds of torch have those here
         OPTIMIZERS.register_module(_name, module=_class, factory=True)
+for _name in FUSED:
+    OPTIMIZERS.register_module(_name, module=fused(_name), factory=True)
 
 
 def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> torch.optim.Optimizer:
     """The optimizer of a config section such as dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4).
 
-    All parameters form one group (weight decay on biases and norms too), in the model's order, as the published
-    SSD results were trained; each group remembers its `initial_lr`, from which schedules start.
+    Each group of parameters remembers its `initial_lr`, from which schedules start, and its `param_names`, by which a
+    checkpoint's state finds its parameters again.
 
     Raises:
         ConfigError: unknown optimizer or argument, or a value that the optimizer refuses.
     """
-    make: Callable[..., torch.optim.Optimizer] = build(config, OPTIMIZERS, key=key)
+    paramwise = check_optimizer(config, key)
+    make: Callable[..., torch.optim.Optimizer] = build(config, OPTIMIZERS, key=key, without=OPTIONS)
     try:
-        optimizer = make([p for p in model.parameters() if p.requires_grad])
-    except (ValueError, TypeError) as error:
-        place = getattr(config, 'where', lambda key: '')(key)
-        raise ConfigError(f'{place}: {key}: {make.func.__name__} refused its arguments: {error}'.lstrip(': ')) from error
-    for group in optimizer.param_groups:
+        groups = parameter_groups(model, paramwise, make.keywords.get('lr'), make.keywords.get('weight_decay'))
+        names = [group.pop('param_names') for group in groups]
+        optimizer = make(groups)
+    except (ValueError, TypeError, RuntimeError) as error:
+        said = str(error) if isinstance(error, ConfigError) else f'{make.func.__name__} refused its arguments: {error}'
+        raise ConfigError(f'{_where(config, key)}{said}') from error
+    for group, own in zip(optimizer.param_groups, names):
         group.setdefault('initial_lr', group['lr'])
+        group['param_names'] = own
     return optimizer
+
+
+def check_optimizer(config: Any, key: str = 'optimizer') -> Optional[Paramwise]:
+    """Whether a config's optimizer section can be built, without a model.
+
+    Returns:
+        Its `paramwise_cfg`, if any.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    section = config[key]
+    settings = section if isinstance(section, dict) else {}
+    if str(settings.get('type')) in UNSUITED:
+        raise ConfigError(f"{_where(config, f'{key}.type')}{settings['type']} cannot train a detector: "
+                          f"{UNSUITED[settings['type']]}")
+    check(config, OPTIMIZERS, key=key, without=OPTIONS)
+    constructor = settings.get('constructor')
+    if constructor is not None and constructor not in CONSTRUCTORS:
+        raise ConfigError(f"{_where(config, f'{key}.constructor')}only {CONSTRUCTORS[0]} is supported, not {constructor!r}")
+    if not settings.get('paramwise_cfg'):  # MMCV takes {} for none, too
+        return None
+    paramwise = build(config, Paramwise, key=f'{key}.paramwise_cfg')
+    for option in _multipliers(settings['paramwise_cfg']):
+        base = 'lr' if option.endswith('lr_mult') else 'weight_decay'
+        if settings.get(base) is None:
+            raise ConfigError(f"{_where(config, f'{key}.paramwise_cfg')}{option} multiplies {key}.{base}, which is not given")
+    return paramwise
+
+
+def _multipliers(paramwise_cfg: Mapping[str, Any]) -> List[str]:
+    custom = paramwise_cfg.get('custom_keys') or {}
+    return [name for factors in (paramwise_cfg, *custom.values()) for name in factors if name.endswith('_mult')]
+
+
+def _where(config: Any, key: str) -> str:
+    """'file:line: key: ', as far as it is known."""
+    place = getattr(config, 'where', lambda key: '')(key)
+    return f'{place}: {key}: '.lstrip(': ')

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any, Callable, ContextManager, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import torch
 from torch import nn
 
 from mmcv_need import device as devices
 from mmcv_need._functions import scatter
+from mmcv_need.precision import Precision
 
 Prepare = Callable[[Dict[str, Any]], Dict[str, Any]]
-Autocast = Callable[[], ContextManager[Any]]
 
 
 def place(module: nn.Module, device: torch.device) -> nn.Module:
@@ -32,27 +32,32 @@ class MMDataParallel(nn.Module):
         module: the model; moved to `device`.
         device: one device. Several cards are several processes: see distributed.py.
         prepare: applied to the batch on the device, before the model (colour distortion, normalisation).
-        autocast: makes the context of the model in training, such as that of half precision (precision.py).
+        precision: which numbers the model computes in; None is float32.
+
+    Attributes:
+        computing: makes the context in which to call the model.
     """
 
     def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None,
-                 autocast: Autocast = nullcontext):
+                 precision: Optional[Precision] = None):
         super().__init__()
         self.module = place(module, device)
         self.device = device
         self.prepare = prepare
-        self.autocast = autocast
+        self.computing = precision.applied_to(self.module) if precision else nullcontext
 
     def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         return to_device(batch, self.device, self.prepare)
 
     def forward(self, **batch: Any) -> Any:
-        return self.module(**self.on_device(batch))
+        batch = self.on_device(batch)
+        with self.computing():
+            return self.module(**batch)
 
     def train_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         """Losses of one batch: dict(loss, log_vars, num_samples) of the model."""
         batch = self.on_device(batch)
-        with self.autocast():
+        with self.computing():
             losses = self.module(return_loss=True, **batch)
         return self.module.summarize_losses(losses, num_samples=len(batch['img']))
 

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import os
 import re
-from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 
@@ -167,30 +167,107 @@ def memory_format(device: torch.device) -> torch.memory_format:
     return torch.contiguous_format if device.type == 'npu' else torch.channels_last
 
 
-def autocast(device: torch.device) -> ContextManager[Any]:
-    """Within this, operations compute in float16 where torch holds it safe.
+def check_half(device: torch.device, dtype: torch.dtype) -> None:
+    """A device can compute in float16 or bfloat16.
 
     Raises:
-        DeviceError: this torch has no float16 on the CPU, and would go on in float32.
+        DeviceError: it cannot, or this torch cannot on it; nothing falls back to float32.
     """
-    if device.type == 'npu':
-        return torch.npu.amp.autocast()
-    if device.type == 'cpu' and TORCH_VERSION < (2, 3):
-        raise DeviceError(f'torch {torch.__version__} cannot compute in float16 on the CPU; it takes 2.3. Leave out fp16')
-    return torch.autocast(device.type, dtype=torch.float16) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast()
-
-
-def grad_scaler(device: torch.device, **settings: float) -> Any:
-    """torch's GradScaler of a device.
-
-    Raises:
-        DeviceError: this torch has none for the CPU.
-    """
-    if device.type != 'npu' and hasattr(torch, 'amp') and hasattr(torch.amp, 'GradScaler'):
-        return torch.amp.GradScaler(device.type, **settings)
+    able, needs = True, 'another card'
     if device.type == 'cpu':
-        raise DeviceError(f'torch {torch.__version__} cannot scale losses on the CPU; it takes 2.3. Leave out fp16')
-    return _module(device.type).amp.GradScaler(**settings)
+        needed = (2, 3) if dtype is torch.float16 else (1, 10)
+        able, needs = needed <= TORCH_VERSION, 'torch {}.{} or newer'.format(*needed)
+    elif dtype is torch.bfloat16:
+        if TORCH_VERSION < (1, 10):
+            able, needs = False, 'torch 1.10 or newer'
+        elif device.type == 'cuda' and torch.version.cuda:  # older cards only emulate it
+            able, needs = torch.cuda.get_device_capability(device) >= (8, 0), 'compute capability 8.0 (Ampere) or newer'
+        else:  # the first Ascend 910 has none
+            able = getattr(_module(device.type), 'is_bf16_supported', lambda: True)()
+    if not able:
+        name = str(dtype).replace('torch.', '')
+        raise DeviceError(f'{describe(device)} cannot compute in {name} with torch {torch.__version__}: that needs {needs}. '
+                          f'Choose another precision, such as opt_level O0')
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> ContextManager[Any]:
+    """Within this, operations compute in `dtype` where torch holds it safe. `check_half` comes first."""
+    if device.type == 'npu' and TORCH_VERSION < (2, 1):
+        return torch.npu.amp.autocast(**({'dtype': dtype} if TORCH_VERSION >= (1, 10) else {}))
+    return torch.autocast(device.type, dtype=dtype) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast()
+
+
+def saturates(device: torch.device) -> bool:
+    """Whether overflow gives the largest number and not infinity, so that only a status of the device tells of it.
+
+    So does the first generation of Ascend 910. Source: torch_npu's documentation of INF_NAN_MODE_ENABLE.
+    """
+    if device.type != 'npu':
+        return False
+    return not getattr(importlib.import_module('torch_npu.npu.utils'), 'is_support_inf_nan', lambda: False)()
+
+
+def clear_overflow(device: torch.device) -> None:
+    """Reset the status of a device that saturates."""
+    importlib.import_module('torch_npu').npu_clear_float_status(torch.zeros(8, device=device))
+
+
+def overflowed(device: torch.device) -> torch.Tensor:
+    """() bool on the device: whether anything overflowed since `clear_overflow`, on a device that saturates."""
+    status = torch.zeros(8, device=device)
+    found = importlib.import_module('torch_npu').npu_get_float_status(status)  # some versions write into their argument
+    return (found[0] != 0) | (status[0] != 0)
+
+
+def read_later(flag: torch.Tensor) -> Callable[[], bool]:
+    """Start to copy a flag () to the host; the result waits for it, which takes no time once the device is past it."""
+    if flag.device.type == 'cpu':
+        return lambda: bool(flag)
+    module = _module(flag.device.type)
+    copy = torch.empty((), dtype=flag.dtype, pin_memory=True)
+    copy.copy_(flag, non_blocking=True)
+    event = module.Event()
+    event.record(module.current_stream(flag.device))
+
+    def read() -> bool:
+        event.synchronize()
+        return bool(copy)
+    return read
+
+
+def fused_optimizers(device: torch.device) -> Dict[str, Any]:
+    """Optimizers of a device's own stack by name, torch_npu's NpuFused*; {} where there are none."""
+    if device.type != 'npu':
+        return {}
+    try:
+        return {name: kind for name, kind in vars(importlib.import_module('torch_npu.optim')).items() if isinstance(kind, type)}
+    except ImportError:  # old torch_npu: they came with apex
+        return {}
+
+
+def profile(device: torch.device, activities: Sequence[str], schedule: Optional[Mapping[str, int]],
+            on_trace_ready: Callable[[Any], None], folder: str, **record: bool) -> Any:
+    """A profiler: a context with `step`, that calls `on_trace_ready` after each cycle of iterations.
+
+    An NPU's writes traces and tables of its own into `folder` instead, for MindStudio Insight.
+
+    Raises:
+        DeviceError: the device's stack has none.
+    """
+    module = torch.profiler
+    if device.type == 'npu':
+        module = getattr(importlib.import_module('torch_npu'), 'profiler', None)
+        if not hasattr(module, 'profile'):
+            raise DeviceError('this torch_npu has no profiler that goes by steps; leave ProfilerHook out of custom_hooks')
+        on_trace_ready = module.tensorboard_trace_handler(folder)
+    kinds = [getattr(module.ProfilerActivity, name.upper()) for name in activities]
+    return module.profile(activities=kinds, schedule=module.schedule(**schedule) if schedule else None,
+                          on_trace_ready=on_trace_ready, **record)
+
+
+def slowest_operations(device: torch.device, profiler: Any, sort_by: Optional[str], rows: int) -> str:
+    """A table of the operations that took the most time on the device, or in the order that torch calls `sort_by`."""
+    return profiler.key_averages().table(sort_by=sort_by or f'self_{device.type}_time_total', row_limit=rows)
 
 
 def describe(device: torch.device) -> str:

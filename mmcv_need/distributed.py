@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mmcv_need.data_parallel import Autocast, Prepare, place, to_device
+from mmcv_need.data_parallel import Prepare, place, to_device
+from mmcv_need.precision import Precision
 
 # Buffers are not sent round in every step; torch 2.13 renamed the argument.
 _RENAMED = 'forward_sync_buffers' in inspect.signature(DistributedDataParallel.__init__).parameters
@@ -24,16 +25,19 @@ class MMDistributedDataParallel(DistributedDataParallel):
         device: this process's device.
         prepare: applied to the batch on the device, before the model.
         find_unused_parameters: for models of which a step may use a part only.
-        autocast: makes the context of the model in training, such as that of half precision (precision.py).
+        precision: which numbers the model computes in; None is float32. Gradients are averaged in float32.
+
+    Attributes:
+        computing: makes the context in which to call the model.
     """
 
     def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None,
-                 find_unused_parameters: bool = False, autocast: Autocast = nullcontext):
+                 find_unused_parameters: bool = False, precision: Optional[Precision] = None):
         super().__init__(place(module, device), device_ids=None if device.type == 'cpu' else [device.index],
                          find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True, **NO_BUFFER_SYNC)
         self.on = device
         self.prepare = prepare
-        self.autocast = autocast
+        self.computing = precision.applied_to(self.module) if precision else nullcontext
 
     def on_device(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         return to_device(batch, self.on, self.prepare)
@@ -41,12 +45,12 @@ class MMDistributedDataParallel(DistributedDataParallel):
     def train_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         """Losses of this process's batch; backward averages gradients over the processes."""
         batch = self.on_device(batch)
-        with self.autocast():
+        with self.computing():
             losses = self(return_loss=True, **batch)
         return self.module.summarize_losses(losses, num_samples=len(batch['img']))
 
     def val_step(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         batch = self.on_device(batch)
-        with self.autocast():
+        with self.computing():
             losses = self.module(return_loss=True, **batch)
         return self.module.summarize_losses(losses, num_samples=len(batch['img']))

@@ -28,6 +28,10 @@ class DeviceError(UserError):
     """A device that was asked for and cannot be used."""
 
 
+class DivergedError(UserError):
+    """A training run whose losses or gradients are no numbers any more."""
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known name that `name` most likely meant, or '' if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)

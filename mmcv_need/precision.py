@@ -1,58 +1,71 @@
-"""Half precision, level O1: weights stay float32, the operations that gain from it compute in float16.
+"""Precision of a run: which numbers the network computes in, in training and in evaluation.
 
-Which operations those are is torch's choice (autocast); losses and box arithmetic are written in float32. Float16 has no room
-for small gradients, so the loss is multiplied by a scale before it goes backward and the gradients are divided by it after.
-Evaluation computes in float32.
+    O0  float32
+    O1  float32 weights; torch's autocast chooses half where it holds it safe
+    O2  half weights and activations, float32 master weights (half_weights.py)
+
+At every level the optimizer changes float32 weights, checkpoints hold them, and norms, losses and box arithmetic are float32,
+so a run may go on at another level. The names are apex's; `dtype` says which half.
 """
 from __future__ import annotations
 
-from typing import Any, ContextManager, Dict, Union
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, Callable, ContextManager, Optional
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from mmcv_need import device as devices
 from mmcv_need.errors import ConfigError
+from mmcv_need.half_weights import HalfWeights
+from mmcv_need.optim.loss_scale import LossScale, Scale
 
-Scale = Union[float, str, Dict[str, Any]]
-DYNAMIC = ('init_scale', 'growth_factor', 'backoff_factor', 'growth_interval')
+LEVELS = ('O0', 'O1', 'O2')
+HALVES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
-class HalfPrecision:
-    """What a training step needs to compute in float16.
-
-    A step whose gradients overflow is left out. A dynamic scale is halved then and grows again later.
+class Precision:
+    """`precision`: level, kind of half, and loss scale.
 
     Args:
-        device: where the model is.
-        loss_scale: a number; 'dynamic'; or arguments of torch's GradScaler, which is dynamic too.
+        device: where the network is.
+        opt_level: 'O0', 'O1' or 'O2'.
+        dtype: 'float16' or 'bfloat16', for O1 and O2.
+        loss_scale: see LossScale; for float16 only, where None means 'dynamic'.
 
     Raises:
-        ConfigError: a scale that is none of these.
-        DeviceError: this torch has no float16 for the device.
+        ConfigError: none of these, or a loss scale where nothing needs one.
+        DeviceError: the device, or this torch, cannot compute so.
     """
 
-    def __init__(self, device: torch.device, loss_scale: Scale = 512.0):
-        self.fixed = float(loss_scale) if isinstance(loss_scale, (int, float)) else None
-        settings = {'init_scale': self.fixed} if self.fixed is not None else {} if loss_scale == 'dynamic' else loss_scale
-        if not isinstance(settings, dict) or not set(settings) <= set(DYNAMIC) or settings.get('init_scale', 1) <= 0:
-            raise ConfigError(f"loss_scale {loss_scale!r}: expected a positive number such as 512., 'dynamic', or a dict of "
-                              f"{', '.join(DYNAMIC)}")
+    def __init__(self, device: torch.device, opt_level: str = 'O0', dtype: str = 'float16', loss_scale: Optional[Scale] = None):
+        if opt_level not in LEVELS:
+            raise ConfigError(f"opt_level {opt_level!r}: expected one of {', '.join(LEVELS)}")
+        if dtype not in HALVES:
+            raise ConfigError(f"dtype {dtype!r}: expected one of {', '.join(HALVES)}")
+        needs_scale = opt_level != 'O0' and dtype == 'float16'
+        if loss_scale is not None and not needs_scale:
+            kind = 'float32' if opt_level == 'O0' else dtype
+            raise ConfigError(f'loss_scale {loss_scale!r}: {kind} needs none; leave it out')
         self.device = device
-        self.scaler = devices.grad_scaler(device, **settings)
+        self.opt_level = opt_level
+        self.dtype = HALVES[dtype]
+        if opt_level != 'O0':
+            devices.check_half(device, self.dtype)
+        self.loss_scale = LossScale('dynamic' if loss_scale is None else loss_scale, device) if needs_scale else None
 
-    def autocast(self) -> ContextManager[Any]:
-        """Within this, operations compute in float16 where it is safe."""
-        return devices.autocast(self.device)
+    def applied_to(self, module: nn.Module) -> Callable[[], ContextManager[Any]]:
+        """What makes the context in which a network is to be called."""
+        if self.opt_level == 'O1':
+            return partial(devices.autocast, self.device, self.dtype)
+        return HalfWeights(module, self.dtype) if self.opt_level == 'O2' else nullcontext
 
-    def scale(self, loss: Tensor) -> Tensor:
-        return self.scaler.scale(loss)
-
-    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
-        """Divide the gradients by the scale, for whoever looks at them before the step."""
-        self.scaler.unscale_(optimizer)
-
-    def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Step if all gradients are finite, which torch's scaler asks the device; then set the scale of the next step."""
-        self.scaler.step(optimizer)
-        self.scaler.update(self.fixed)
+    def __str__(self) -> str:
+        name = str(self.dtype).replace('torch.', '')
+        scale = ''
+        if self.loss_scale:
+            first = self.loss_scale.settings['init_scale']
+            scale = f', loss scale {first:g}' + (' at first, dynamic' if self.loss_scale.dynamic else '')
+        return {'O0': 'O0, float32', 'O1': f'O1, float32 weights, {name} where autocast holds it safe{scale}',
+                'O2': f'O2, {name} weights and activations, float32 master weights{scale}'}[self.opt_level]

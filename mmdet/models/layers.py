@@ -43,6 +43,8 @@ class L2Norm(nn.Module):
         eps: keeps an all-zero vector zero.
     """
 
+    keeps_float32 = True  # the weights too, at every level of precision
+
     def __init__(self, n_dims: int, scale: float = 20.0, eps: float = 1e-10):
         super().__init__()
         self.weight = nn.Parameter(torch.full((n_dims,), float(scale)))

@@ -243,3 +243,122 @@ def test_repeatable_algorithms_exclude_the_search_for_the_fastest(monkeypatch):
     assert torch.backends.cudnn.benchmark and calls == []
     devices.set_deterministic(True, True)
     assert not torch.backends.cudnn.benchmark and calls == [(True,)]
+
+
+# Half precision
+
+
+def card(kind, index=0):
+    return SimpleNamespace(type=kind, index=index)
+
+
+HALF, BRAIN = torch.float16, torch.bfloat16
+
+
+@pytest.mark.parametrize('kind, dtype, version, needs', [
+    ('cpu', HALF, (2, 3), None), ('cpu', HALF, (2, 2), 'torch 2.3 or newer'), ('cpu', HALF, (1, 13), 'torch 2.3 or newer'),
+    ('cpu', BRAIN, (1, 10), None), ('cpu', BRAIN, (1, 9), 'torch 1.10 or newer'),
+    ('cuda', HALF, (1, 8), None), ('npu', HALF, (1, 8), None), ('npu', BRAIN, (2, 1), None), ('cuda', BRAIN, (1, 10), None),
+    ('cuda', BRAIN, (1, 9), 'torch 1.10 or newer'), ('npu', BRAIN, (1, 8), 'torch 1.10 or newer')])
+def test_half_precision_takes_a_torch_that_has_it(machine, monkeypatch, kind, dtype, version, needs):
+    machine(npu=1, cuda=1)
+    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch.version, 'cuda', '12.4')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (8, 0))
+    if needs is None:
+        devices.check_half(card(kind), dtype)
+        return
+    name = str(dtype).replace('torch.', '')
+    with pytest.raises(DeviceError, match=rf'cannot compute in {name} with torch .*: that needs {needs}\. Choose another '
+                                          r'precision, such as opt_level O0$') as error:
+        devices.check_half(card(kind), dtype)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('capability, able', [((7, 0), False), ((7, 5), False), ((8, 0), True), ((10, 0), True)])
+def test_bfloat16_takes_a_cuda_card_that_does_not_only_emulate_it(machine, monkeypatch, capability, able):
+    machine(cuda=1)
+    monkeypatch.setattr(torch.version, 'cuda', '12.4')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
+    devices.check_half(card('cuda'), HALF)
+    if able:
+        devices.check_half(card('cuda'), BRAIN)
+    else:
+        with pytest.raises(DeviceError, match=r'a cuda card\) cannot compute in bfloat16 .*: that needs compute capability 8'):
+            devices.check_half(card('cuda'), BRAIN)
+
+
+@pytest.mark.parametrize('kind', ['npu', 'cuda'])
+@pytest.mark.parametrize('able', [True, False])
+def test_other_cards_say_themselves_whether_they_have_bfloat16(machine, monkeypatch, kind, able):
+    machine(npu=1, cuda=1)
+    monkeypatch.setattr(torch.version, 'cuda', None)  # AMD's
+    monkeypatch.setattr(getattr(torch, kind), 'is_bf16_supported', lambda: able, raising=False)
+    devices.check_half(card(kind), HALF)
+    if able:
+        devices.check_half(card(kind), BRAIN)
+    else:
+        with pytest.raises(DeviceError, match=rf'\(a {kind} card\) cannot compute in bfloat16 .*: that needs another card'):
+            devices.check_half(card(kind), BRAIN)
+
+
+@pytest.mark.parametrize('kind, version, expected', [
+    ('cpu', (2, 13), ('torch', 'cpu', BRAIN)), ('cuda', (1, 10), ('torch', 'cuda', BRAIN)), ('cuda', (1, 9), ('cuda',)),
+    ('npu', (2, 1), ('torch', 'npu', BRAIN)), ('npu', (2, 0), ('npu', BRAIN)), ('npu', (1, 8), ('npu',))])
+def test_autocast_is_the_one_that_this_torch_has_for_the_device(machine, monkeypatch, kind, version, expected):
+    machine(npu=1, cuda=1)
+    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch, 'autocast', lambda name, dtype: ('torch', name, dtype))
+    for name in ('npu', 'cuda'):
+        own = SimpleNamespace(autocast=lambda name=name, **given: (name, *given.values()))
+        monkeypatch.setattr(getattr(torch, name), 'amp', own, raising=False)
+    assert devices.autocast(card(kind), BRAIN) == expected
+
+
+def test_within_autocast_products_are_in_half():
+    if devices.TORCH_VERSION < (1, 10):
+        pytest.skip('this torch has no autocast on the CPU')
+    layer = torch.nn.Linear(2, 2)
+    with devices.autocast(torch.device('cpu'), BRAIN):
+        assert layer(torch.ones(1, 2)).dtype == BRAIN
+    assert layer(torch.ones(1, 2)).dtype == torch.float32
+
+
+# Flags
+
+
+@pytest.mark.parametrize('value', [True, False])
+def test_a_flag_on_the_host_is_read_as_it_is(value):
+    read = devices.read_later(torch.tensor(value))
+    assert read() is value and read() is value
+
+
+@pytest.mark.parametrize('value', [True, False])
+def test_a_flag_of_an_accelerator_is_copied_behind_the_work_in_hand_and_waited_for_when_it_is_read(machine, monkeypatch, value):
+    machine(npu=1)
+    done = []
+    monkeypatch.setattr(torch.npu, 'current_stream', lambda device: f'stream of {device.type}', raising=False)
+
+    class Event:
+        def record(self, stream):
+            done.append(('record', stream))
+
+        def synchronize(self):
+            done.append('synchronize')
+
+    class Pinned:
+        def copy_(self, flag, non_blocking):
+            done.append(('copy', non_blocking))
+
+        def __bool__(self):
+            done.append('read')
+            return value
+
+    def empty(shape, dtype, pin_memory):
+        assert (shape, dtype, pin_memory) == ((), torch.bool, True)  # only from pinned memory does a copy not wait
+        return Pinned()
+    monkeypatch.setattr(torch.npu, 'Event', Event, raising=False)
+    monkeypatch.setattr(Torch, 'empty', staticmethod(empty), raising=False)
+    read = devices.read_later(SimpleNamespace(device=card('npu'), dtype=torch.bool))
+    assert done == [('copy', True), ('record', 'stream of npu')]
+    assert read() is value and done[2:] == ['synchronize', 'read']

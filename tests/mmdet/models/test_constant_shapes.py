@@ -238,7 +238,10 @@ def test_the_whole_is_exportable_and_gives_the_same_numbers(ssd300):
 
 
 def test_a_whole_training_step_waits_for_nothing(build_detector):
-    """From the batch on the device to the changed weights: colours, network, matching, loss, backward, clipping, step."""
+    """From the batch on the device to the changed weights: colours, network, matching, loss, backward, clipping, step.
+
+    As on an accelerator, where the host may not wait for the flag that says whether the gradients are finite.
+    """
     def item(seed):
         plan = Plan(torch.randint(0, 256, (160, 160, 3), generator=torch.Generator().manual_seed(seed)).byte().numpy(),
                     colour=(5., 1, 1.1, 0.9, 3., 2., 1., 0.), mean=(120.,) * 3, std=(60.,) * 3, to_rgb=True)
@@ -247,7 +250,8 @@ def test_a_whole_training_step_waits_for_nothing(build_detector):
                 'gt_labels': torch.tensor([1, 2]).numpy()}
 
     wrapper = MMDataParallel(build_detector('ssd_demo.py'), torch.device('cpu'), finish_batch).train()
-    optimizer = OptimizerStep(torch.optim.SGD(wrapper.parameters(), lr=1e-3, momentum=0.9), dict(max_norm=10))
+    optimizer = OptimizerStep(torch.optim.SGD(wrapper.parameters(), lr=1e-3, momentum=0.9), dict(max_norm=10),
+                              may_wait=False)
 
     def step(batch):
         outputs = wrapper.train_step(batch)
@@ -256,7 +260,8 @@ def test_a_whole_training_step_waits_for_nothing(build_detector):
         optimizer.clip()
         optimizer.step()
 
-    step(collate([item(0), item(1)]))  # the first step makes default boxes and momentum
+    step(collate([item(0), item(1)]))  # the first step makes default boxes and momentum, and asks
+    optimizer.was_applied()
     batch = collate([item(2), item(3)])
     with Operations() as seen:
         step(batch)

@@ -1,0 +1,1 @@
+"""Parts of the optimization step (optimizer.py) and of the optimizers it steps (builder.py)."""

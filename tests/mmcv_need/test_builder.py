@@ -1,0 +1,162 @@
+"""Optimizers by name: torch's, those of an accelerator's own stack, and those that cannot train a detector."""
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from mmcv_need import device as devices
+from mmcv_need.builder import OPTIMIZERS, UNSUITED, build_optimizer, check_optimizer
+from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError
+from mmcv_need.optim import fused_optimizers
+
+TORCHS = [name for name, kind in vars(torch.optim).items()
+          if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer]
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+
+
+def built(model=None, **settings):
+    return build_optimizer(model or net(), {'optimizer': settings})
+
+
+@pytest.mark.parametrize('name', [name for name in TORCHS if name not in UNSUITED])
+def test_every_optimizer_of_torch_trains_by_its_name(name):
+    model = net()
+    optimizer = built(model, type=name, lr=0.01)
+    assert type(optimizer) is getattr(torch.optim, name)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    model(torch.arange(8.0).reshape(1, 1, 2, 4)).pow(3).sum().backward()
+    optimizer.step()
+    assert not all(torch.equal(old, new) for old, new in zip(before, model.parameters()))
+
+
+def test_what_cannot_train_a_detector_says_why():
+    assert UNSUITED.keys() & set(TORCHS) >= {'LBFGS', 'SparseAdam'}
+    for name, why in UNSUITED.items():
+        assert name not in OPTIMIZERS
+        with pytest.raises(ConfigError) as caught:
+            built(type=name, lr=0.1)
+        assert str(caught.value) == f'optimizer.type: {name} cannot train a detector: {why}'
+
+
+def test_all_parameters_form_one_group_with_their_names_and_the_rate_that_schedules_start_from():
+    (group,) = built(type='SGD', lr=0.1, momentum=0.9, weight_decay=5e-4).param_groups
+    assert group['param_names'] == ['0.weight', '0.bias', '1.weight', '1.bias'] and len(group['params']) == 4
+    assert (group['lr'], group['initial_lr'], group['weight_decay']) == (0.1, 0.1, 5e-4)
+
+
+@pytest.mark.parametrize('settings, words', [
+    (dict(type='SGDD', lr=0.1), r"^mine\.py:1: optimizer\.type: .*'SGDD'\. Did you mean 'SGD'\?"),
+    (dict(type='SGD', lr=-1.0), r'^mine\.py:1: optimizer: SGD refused its arguments: .*-1'),
+    (dict(type='SGD', lr=0.1, momentun=0.9), r"^mine\.py:1: optimizer\.momentun: SGD .*Did you mean 'momentum'\?"),
+    (dict(type='NpuFusedSGD', lr=0.1, momentun=0.9), r"^mine\.py:1: optimizer\.momentun: NpuFusedSGD .*'momentum'\?"),
+    (dict(type='SGD', lr=0.1, constructor='LearningRateDecayOptimizerConstructor'),
+     r"^mine\.py:1: optimizer\.constructor: only DefaultOptimizerConstructor is supported, not 'LearningRateDecay"),
+    (dict(lr=0.1), r"^mine\.py:1: optimizer: a dict for OPTIMIZERS needs a 'type'")])
+def test_what_is_wrong_is_named_before_there_is_a_model(settings, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'mine.py').write_text(f'optimizer = {settings!r}')
+    cfg = Config.fromfile('mine.py')
+    with pytest.raises(ConfigError, match=words):
+        check_optimizer(cfg)
+        build_optimizer(net(), cfg)  # a value that the optimizer itself refuses
+
+
+def test_the_constructor_may_be_named():
+    assert len(built(type='SGD', lr=0.1, constructor='DefaultOptimizerConstructor', paramwise_cfg=None).param_groups) == 1
+
+
+# Fused optimizers
+
+
+@pytest.fixture
+def stack(monkeypatch):
+    """Sets what the device's own stack has: name -> class."""
+    def has(**optimizers):
+        monkeypatch.setattr(devices, 'fused_optimizers', lambda device: optimizers, raising=False)
+    has()
+    return has
+
+
+class Fused(torch.optim.SGD):
+    """Stands in for a class of an accelerator."""
+
+
+def test_a_fused_optimizer_is_used_where_it_is(stack):
+    stack(NpuFusedSGD=Fused)
+    optimizer = built(type='NpuFusedSGD', lr=0.1, momentum=0.9)
+    assert type(optimizer) is Fused and optimizer.param_groups[0]['momentum'] == 0.9
+
+
+@pytest.mark.parametrize('name, same', [(name, same) for name, same in fused_optimizers.FUSED.items() if same])
+def test_elsewhere_the_one_of_the_same_formula_is_used_and_said(stack, name, same):
+    assert same.__name__ == name[len('NpuFused'):]
+    with pytest.warns(UserWarning, match=rf'optimizer: {name} is not here for cpu; torch\.optim\.{same.__name__} computes'):
+        optimizer = built(type=name, lr=0.1, weight_decay=0.5, paramwise_cfg=dict(norm_decay_mult=0.0))
+    assert type(optimizer) is same and [group['weight_decay'] for group in optimizer.param_groups] == [0.5, 0.0]
+
+
+def test_in_several_processes_gradients_stay_in_the_buffers_that_are_averaged(stack, monkeypatch):
+    stack(NpuFusedSGD=Fused, NpuFusedLamb=Fused)
+    monkeypatch.setattr(fused_optimizers, 'get_dist_info', lambda: (0, 2))
+    with pytest.warns(UserWarning, match=r'NpuFusedSGD is for one process; torch\.optim\.SGD computes the same'):
+        assert type(built(type='NpuFusedSGD', lr=0.1)) is torch.optim.SGD
+    with pytest.raises(ConfigError, match='NpuFusedLamb is for one process'):
+        built(type='NpuFusedLamb', lr=0.1)
+
+
+@pytest.mark.parametrize('name', [name for name, same in fused_optimizers.FUSED.items() if same is None])
+def test_one_that_torch_has_not_is_an_error_elsewhere(stack, name):
+    with pytest.raises(ConfigError, match=rf"^optimizer: {name} is not here for cpu: .*Name one of torch's instead$"):
+        built(type=name, lr=0.1)
+
+
+@pytest.fixture
+def apex(tmp_path, monkeypatch):
+    """Installs a package of this name, with the parts that are given; importing it leaves a trace."""
+    def install(*parts):
+        (tmp_path / 'apex').mkdir()
+        (tmp_path / 'apex' / '__init__.py').write_text('')
+        for part in parts:
+            (tmp_path / 'apex' / part).mkdir()
+            (tmp_path / 'apex' / part / '__init__.py').write_text(
+                'from torch.optim import SGD\n\n\nclass FusedSGD(SGD):\n    pass\n\n\n'
+                'class NpuFusedSGD(SGD):\n    pass\n')
+        monkeypatch.syspath_prepend(str(tmp_path))
+        importlib.invalidate_caches()
+    yield install
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'apex']:
+        del sys.modules[name]
+
+
+def test_the_real_apex_is_used(stack, apex):
+    apex('amp', 'optimizers')
+    assert type(built(type='FusedSGD', lr=0.1)).__module__ == 'apex.optimizers'
+    assert type(built(type='NpuFusedSGD', lr=0.1)).__module__ == 'apex.optimizers'  # Ascend's apex has those, too
+    stack(NpuFusedSGD=Fused)
+    assert type(built(type='NpuFusedSGD', lr=0.1)) is Fused  # but the device's own come first
+
+
+@pytest.mark.parametrize('parts', [(), ('optimizers',), ('amp',)])
+def test_another_package_of_that_name_is_not_imported(stack, apex, parts):
+    apex(*parts)
+    with pytest.raises(ConfigError, match='FusedSGD is not here for cpu'):
+        built(type='FusedSGD', lr=0.1)
+    assert 'apex' not in sys.modules
+
+
+def test_a_fused_optimizer_that_cannot_be_made_says_so(stack):
+    class Broken(torch.optim.SGD):
+        def __init__(self, *args, **kwargs):
+            raise RuntimeError('requires extensions')
+    stack(FusedLAMB=Broken)
+    with pytest.raises(ConfigError, match=r'^optimizer: FusedLAMB refused its arguments: requires extensions$'):
+        built(type='FusedLAMB', lr=0.1)
