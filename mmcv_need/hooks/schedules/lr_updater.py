@@ -3,30 +3,15 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Sequence, Union
 
-from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.hook import HOOKS, Hook
-
-WARMUPS = ('constant', 'linear', 'exp')
-
-
-def warm_up(lr: float, kind: str, done: float, ratio: float) -> float:
-    """The rate during warm-up.
-
-    Args:
-        lr: the regular rate at this point.
-        kind: 'constant' stays at `ratio` of it; 'linear' and 'exp' rise from there to all of it.
-        done: share of the warm-up that is over, 0..1.
-        ratio: share of the regular rate to start from.
-    """
-    if kind == 'constant':
-        return lr * ratio
-    if kind == 'linear':
-        return lr * (1 - (1 - done) * (1 - ratio))
-    return lr * ratio ** (1 - done)
+from mmcv_need.hooks.schedules.curves import Steps
+from mmcv_need.hooks.schedules.warm_up import WarmUp
 
 
 class LrUpdaterHook(Hook):
     """Sets the rate of every parameter group before each iteration.
+
+    During the warm-up the rate is a share of the regular rate at that place: of the epoch's if the schedule goes by epoch.
 
     Args:
         by_epoch: whether the schedule's steps are epochs (else iterations).
@@ -38,30 +23,27 @@ class LrUpdaterHook(Hook):
 
     def __init__(self, by_epoch: bool = True, warmup: Optional[str] = None, warmup_iters: int = 0,
                  warmup_ratio: float = 0.1, warmup_by_epoch: bool = False):
-        if warmup is not None:
-            if warmup not in WARMUPS:
-                raise ConfigError(f"warmup {warmup!r} is not one of {', '.join(WARMUPS)}")
-            if warmup_iters <= 0 or not 0 < warmup_ratio <= 1:
-                raise ConfigError(f'warmup needs warmup_iters > 0 and 0 < warmup_ratio <= 1, not {warmup_iters} and '
-                                  f'{warmup_ratio}')
         self.by_epoch = by_epoch
-        self.warmup = warmup
-        self.warmup_iters = warmup_iters
-        self.warmup_ratio = warmup_ratio
-        self.warmup_by_epoch = warmup_by_epoch
+        self.warm_up = WarmUp(warmup, warmup_iters, warmup_ratio, warmup_by_epoch)
 
     def get_lr(self, base_lr: float, progress: int, length: int) -> float:
         """The regular rate after `progress` of `length` epochs (or iterations) of the run."""
         raise NotImplementedError
 
+    def check_fits(self, length: int, groups: int) -> None:
+        """Raise a ConfigError if the schedule cannot serve a run of `length` epochs (or iterations) and so many groups."""
+
     def rates(self, base_lrs: Sequence[float], epoch: int, iteration: int, max_epochs: int, epoch_len: int) -> List[float]:
         """The rate of each group at an iteration of an epoch, both counted from 0."""
         progress, length = (epoch, max_epochs) if self.by_epoch else (iteration, max_epochs * epoch_len)
-        regular = [self.get_lr(base, progress, length) for base in base_lrs]
-        steps = self.warmup_iters * (epoch_len if self.warmup_by_epoch else 1)
-        if self.warmup is None or iteration >= steps:
-            return regular
-        return [warm_up(lr, self.warmup, iteration / steps, self.warmup_ratio) for lr in regular]
+        share = self.warm_up.share(iteration, epoch_len)
+        return [self.get_lr(base, progress, length) * share for base in base_lrs]
+
+    def before_run(self, runner: Any) -> None:
+        groups = runner.optimizer.optimizer.param_groups
+        for group in groups:
+            group.setdefault('initial_lr', group['lr'])  # an optimizer from elsewhere; ours and MMCV's files have it
+        self.check_fits(runner.max_epochs * (1 if self.by_epoch else len(runner.data_loader)), len(groups))
 
     def before_train_iter(self, runner: Any) -> None:
         groups = runner.optimizer.optimizer.param_groups
@@ -91,14 +73,7 @@ class StepLrUpdaterHook(LrUpdaterHook):
 
     def __init__(self, step: Union[int, Sequence[int]], gamma: float = 0.1, min_lr: Optional[float] = None, **kwargs: Any):
         super().__init__(**kwargs)
-        steps = [step] if isinstance(step, int) else list(step)
-        if not all(isinstance(s, int) and s > 0 for s in steps):
-            raise ConfigError(f'step must be a positive int or a list of them, not {step!r}')
-        self.step = step if isinstance(step, int) else steps
-        self.gamma = gamma
-        self.min_lr = min_lr
+        self.steps = Steps(step, gamma, min_lr)
 
     def get_lr(self, base_lr: float, progress: int, length: int) -> float:
-        passed = progress // self.step if isinstance(self.step, int) else sum(s <= progress for s in self.step)
-        lr = base_lr * self.gamma ** passed
-        return lr if self.min_lr is None else max(lr, self.min_lr)
+        return self.steps.at(base_lr, progress)

@@ -4,10 +4,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks import FixedLrUpdaterHook, StepLrUpdaterHook
-from mmcv_need.hooks.lr_updater import LrUpdaterHook
+from mmcv_need.hooks.schedules.lr_updater import LrUpdaterHook
 
 SSD = dict(step=[16, 22], warmup='linear', warmup_iters=500, warmup_ratio=0.001)
 EPOCH = 9162  # iterations
@@ -91,6 +92,29 @@ def test_each_group_gets_the_rate_that_follows_from_its_own_initial_rate():
 def test_what_makes_no_sense_is_refused(arguments, words):
     with pytest.raises(ConfigError, match=words):
         StepLrUpdaterHook(**arguments)
+
+
+def runner_of(optimizer, epoch=0, iteration=0, max_epochs=3, epoch_len=5):
+    return SimpleNamespace(optimizer=SimpleNamespace(optimizer=optimizer), epoch=epoch, iter=iteration, max_epochs=max_epochs,
+                           data_loader=[None] * epoch_len)
+
+
+def test_an_optimizer_that_does_not_know_its_initial_rate_starts_from_the_rate_that_it_has():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
+    FixedLrUpdaterHook().before_run(runner_of(optimizer))
+    assert optimizer.param_groups[0]['initial_lr'] == 0.5
+
+
+def test_a_resumed_optimizer_goes_on_from_its_initial_rate_not_from_its_last():
+    optimizer, resumed = (torch.optim.SGD([torch.zeros(1)], lr=0.5) for _ in range(2))
+    hook = StepLrUpdaterHook(step=[1])
+    hook.before_run(runner_of(optimizer))
+    hook.before_train_iter(runner_of(optimizer, epoch=1, iteration=5))
+    resumed.load_state_dict(optimizer.state_dict())
+    again = StepLrUpdaterHook(step=[1])
+    again.before_run(runner_of(resumed, epoch=1, iteration=6))
+    again.before_train_iter(runner_of(resumed, epoch=1, iteration=6))
+    assert resumed.param_groups[0]['lr'] == 0.5 * 0.1
 
 
 def test_a_schedule_says_its_regular_rate():
