@@ -20,5 +20,6 @@ setup(
     packages=find_packages(include=['mmdet', 'mmdet.*', 'mmcv_need', 'mmcv_need.*']),
     python_requires='>=3.8',
     install_requires=['numpy', 'orjson', 'pycocotools', 'rich'],  # torch and cv2: see README, "Install"
-    extras_require={'cv2': ['opencv-python-headless'], 'fast': ['hotcoco>=1.3,<2'], 'yaml': ['PyYAML'], 'npu': ['torch_npu']},
+    extras_require={'cv2': ['opencv-python-headless'], 'fast': ['hotcoco>=1.3,<2'], 'yaml': ['PyYAML'],
+                    'tensorboard': ['tensorboard'], 'npu': ['torch_npu']},
 )

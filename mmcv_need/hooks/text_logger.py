@@ -4,84 +4,110 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from mmcv_need import device as devices
-from mmcv_need.dist_utils import mean_over_ranks
-from mmcv_need.hooks.hook import HOOKS, Hook
+from mmcv_need.hooks.hook import HOOKS
+from mmcv_need.hooks.logger import LoggerHook, Place
 
-TIMES = ('time', 'data_time')
+AROUND = {'memory': -2, 'data_time': -1, 'time': 1}  # what stands before and after the losses in MMCV's records
+META = ('env_info', 'config', 'seed', 'exp_name')  # of the first record
 
 
 @HOOKS.register_module()
-class TextLoggerHook(Hook):
-    """A line every `interval` iterations of an epoch, and one for each evaluation.
+class TextLoggerHook(LoggerHook):
+    """A line and a record every `interval` iterations, and for each evaluation.
 
-    An epoch's iterations after the last full interval appear nowhere (MMCV's `ignore_last=True`).
+    Records have five decimals. A value that is no number is written as NaN or Infinity, which Python's json reads and strict
+    readers refuse: a loss that is lost has to stay visible.
 
     Args:
-        interval: iterations between lines; each line averages over them.
-        interval_exp_name: iterations between lines with the experiment's name.
+        by_epoch: whether intervals and the counts in the log begin anew with each epoch.
+        interval: iterations between lines; each averages over those since the one before.
+        ignore_last: an epoch's iterations after the last full interval appear nowhere; if not, they get a line of their own.
+        reset_flag: means nothing here, see LoggerHook.
+        interval_exp_name: the experiment's name precedes a line of training whose iteration is a multiple of it, and each line
+            at the end of an epoch.
     """
 
-    def __init__(self, interval: int = 10, interval_exp_name: int = 1000):
-        self.interval = interval
+    def __init__(self, by_epoch: bool = True, interval: int = 10, ignore_last: bool = True, reset_flag: bool = False,
+                 interval_exp_name: int = 1000):
+        super().__init__(interval, ignore_last, reset_flag, by_epoch)
         self.interval_exp_name = interval_exp_name
         self.seconds = 0.0
         self.start_iter = 0
 
     def before_run(self, runner: Any) -> None:
+        super().before_run(runner)
         self.start_iter = runner.iter
         self.json_path = os.path.join(runner.work_dir, f'{runner.timestamp}.log.json')
-        meta = {key: runner.meta[key] for key in ('env_info', 'config', 'seed', 'exp_name') if key in runner.meta}
-        self._write_json(runner, meta)
+        self._write_json(runner, {key: runner.meta[key] for key in META if key in runner.meta})
 
-    def before_epoch(self, runner: Any) -> None:
-        runner.log_buffer.clear()
+    def log_train(self, runner: Any, place: Place, values: Dict[str, Any], steps: int) -> None:
+        values = with_memory(runner, values)
+        fields = [f'lr: {runner.current_lr()[0]:.3e}']
+        if 'time' in values:
+            fields += [f"eta: {self._time_left(runner, place, values['time'], steps)}", f"time: {values['time']:.3f}",
+                       f"data_time: {values['data_time']:.3f}"]
+        if 'memory' in values and devices.memory_in_text_log(runner.device):
+            fields.append(f"memory: {values['memory']}")
+        if self.every_n_iters(runner, self.interval_exp_name) or self._ends_epoch(runner, place):
+            self._name_experiment(runner)
+        counts = f'Epoch [{place.epoch}][{place.inner}/{len(runner.data_loader)}]'
+        self._write_line(runner, counts if self.by_epoch else f'Iter [{place.total}/{runner.max_iters}]', fields, values)
+        self._write_record(runner, 'train', place, values)
 
-    def after_train_iter(self, runner: Any) -> None:
-        if self.every_n_inner_iters(runner, self.interval):
-            runner.log_buffer.average(self.interval)
-            self._log_train(runner, mean_over_ranks(runner.log_buffer.output, runner.device))
-            runner.log_buffer.clear_output()
-        if 'exp_name' in runner.meta and (self.end_of_epoch(runner) or self.every_n_iters(runner, self.interval_exp_name)):
+    def log_values(self, runner: Any, place: Place, values: Dict[str, Any]) -> None:
+        if self._ends_epoch(runner, place):
+            self._name_experiment(runner)
+        counts = f'Epoch(val) [{place.epoch}][{place.inner}]' if self.by_epoch else f'Iter(val) [{place.total}]'
+        self._write_line(runner, counts, [], values)
+        self._write_record(runner, 'val', place, with_memory(runner, values))
+
+    def _time_left(self, runner: Any, place: Place, seconds: float, steps: int) -> datetime.timedelta:
+        """MMCV's estimate: the time of all lines so far, for as many iterations as this process has done."""
+        done = place.total - self.start_iter
+        self.seconds += seconds * min(steps, done)  # of an interval that began before an interruption, only what came after
+        total = min(runner.max_iters, runner.max_steps or runner.max_iters)
+        return datetime.timedelta(seconds=int(self.seconds / done * (total - place.total)))
+
+    def _ends_epoch(self, runner: Any, place: Place) -> bool:
+        return self.by_epoch and place.inner == len(runner.data_loader)
+
+    @staticmethod
+    def _name_experiment(runner: Any) -> None:
+        if 'exp_name' in runner.meta:
             runner.logger.info('Exp name: %s', runner.meta['exp_name'])
 
-    def after_train_epoch(self, runner: Any) -> None:
-        if runner.log_buffer.ready:
-            self._log_values(runner, runner.epoch + 1, len(runner.data_loader), runner.log_buffer.output)
-            runner.log_buffer.clear_output()
+    @staticmethod
+    def _write_line(runner: Any, counts: str, fields: List[str], values: Dict[str, Any]) -> None:
+        named = [f'{name}: {value:.4f}' if isinstance(value, float) else f'{name}: {value}'
+                 for name, value in values.items() if name not in AROUND]
+        runner.logger.info('%s\t%s', counts, ', '.join(fields + named))
 
-    def after_val_epoch(self, runner: Any) -> None:
-        runner.log_buffer.average()
-        losses = {name: value for name, value in runner.log_buffer.output.items() if name not in TIMES}
-        self._log_values(runner, runner.epoch, runner.inner_iter, mean_over_ranks(losses, runner.device))
-        runner.log_buffer.clear_output()
-
-    def _log_train(self, runner: Any, values: Dict[str, float]) -> None:
-        lr, memory = runner.current_lr()[0], devices.max_memory_mb(runner.device)
-        losses = {name: value for name, value in values.items() if name not in TIMES}
-        self.seconds += values['time'] * self.interval
-        total = min(runner.max_iters, runner.max_steps or runner.max_iters)
-        left = self.seconds / (runner.iter - self.start_iter + 1) * (total - runner.iter - 1)
-        in_text = [f'memory: {memory}'] if memory is not None and devices.memory_in_text_log(runner.device) else []
-        fields = [f'lr: {lr:.3e}', f'eta: {datetime.timedelta(seconds=int(left))}', f"time: {values['time']:.3f}",
-                  f"data_time: {values['data_time']:.3f}", *in_text,
-                  *(f'{name}: {value:.4f}' for name, value in losses.items())]
-        runner.logger.info('Epoch [%d][%d/%d]\t%s', runner.epoch + 1, runner.inner_iter + 1, len(runner.data_loader),
-                           ', '.join(fields))
-        self._write_json(runner, {
-            'mode': 'train', 'epoch': runner.epoch + 1, 'iter': runner.inner_iter + 1, 'lr': lr,
-            **({} if memory is None else {'memory': memory}),
-            'data_time': values['data_time'], **losses, 'time': values['time']})
-
-    def _log_values(self, runner: Any, epoch: int, iterations: int, values: Dict[str, Any]) -> None:
-        fields = [f'{name}: {value:.4f}' if isinstance(value, float) else f'{name}: {value}' for name, value in values.items()]
-        runner.logger.info('Epoch(val) [%d][%d]\t%s', epoch, iterations, ', '.join(fields))
-        self._write_json(runner, {'mode': 'val', 'epoch': epoch, 'iter': iterations, 'lr': runner.current_lr()[0], **values})
+    def _write_record(self, runner: Any, mode: str, place: Place, values: Dict[str, Any]) -> None:
+        ordered = sorted(values.items(), key=lambda pair: AROUND.get(pair[0], 0))
+        self._write_json(runner, {'mode': mode, 'epoch': place.epoch, 'iter': place.inner if self.by_epoch else place.total,
+                                  'lr': runner.current_lr()[0], **dict(ordered)})
 
     def _write_json(self, runner: Any, record: Dict[str, Any]) -> None:
-        if runner.rank == 0:
-            rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in record.items()}
+        if runner.rank != 0:
+            return
+        try:
             with open(self.json_path, 'a', encoding='utf-8') as file:
-                file.write(json.dumps(rounded) + '\n')
+                file.write(json.dumps({key: rounded(value) for key, value in record.items()}) + '\n')
+        except OSError as error:  # no log line is worth a run
+            runner.logger.warning('%s: cannot be written (%s); this record is missing in it', self.json_path, error.strerror)
+
+
+def with_memory(runner: Any, values: Dict[str, Any]) -> Dict[str, Any]:
+    """The values, and the device's peak memory in MB if they are of iterations and the device counts it."""
+    memory = devices.max_memory_mb(runner.device) if 'time' in values else None
+    return values if memory is None else {'memory': memory, **values}
+
+
+def rounded(value: Any) -> Any:
+    """Floats, also those in lists, with five decimals."""
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    return round(value, 5) if isinstance(value, float) else value

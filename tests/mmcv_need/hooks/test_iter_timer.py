@@ -10,13 +10,37 @@ from mmcv_need.hooks import IterTimerHook
 from mmcv_need.log_buffer import LogBuffer
 
 
-def test_times_are_of_the_wait_and_of_the_whole_iteration(monkeypatch):
-    clock = iter([10.0, 10.5, 13.0, 13.25, 17.0])  # epoch, then before and after each of two iterations
-    monkeypatch.setattr(time, 'perf_counter', lambda: next(clock))
-    runner, hook = SimpleNamespace(log_buffer=LogBuffer()), IterTimerHook()
-    hook.before_train_epoch(runner)
-    for data_time, whole in ((0.5, 3.0), (0.25, 4.0)):
-        hook.before_train_iter(runner)
-        hook.after_train_iter(runner)
-        runner.log_buffer.average()
-        assert runner.log_buffer.output == pytest.approx({'data_time': data_time, 'time': whole})
+@pytest.fixture
+def at(monkeypatch):
+    """Calls moments of a hook at times of a clock."""
+    runner, hook, clock = SimpleNamespace(log_buffer=LogBuffer()), IterTimerHook(), [0.0]
+    monkeypatch.setattr(time, 'perf_counter', lambda: clock[0])
+
+    def call(*moments):
+        for now, moment in moments:
+            clock[0] = now
+            getattr(hook, moment)(runner)
+        return runner.log_buffer.average(1)
+    return call
+
+
+def test_times_are_of_the_wait_and_of_the_whole_iteration(at):
+    at((10.0, 'before_train_epoch'))
+    assert at((10.5, 'before_train_iter'), (13.0, 'after_train_iter')) == {'data_time': 0.5, 'time': 3.0}
+    assert at((13.25, 'before_train_iter'), (17.0, 'after_train_iter')) == {'data_time': 0.25, 'time': 4.0}
+
+
+def test_what_lies_between_epochs_does_not_count(at):
+    at((10.0, 'before_train_epoch'), (10.5, 'before_train_iter'), (13.0, 'after_train_iter'), (99.0, 'before_train_epoch'))
+    assert at((99.5, 'before_train_iter'), (100.0, 'after_train_iter')) == {'data_time': 0.5, 'time': 1.0}
+
+
+def test_an_evaluation_between_iterations_does_not_count(at):
+    at((10.0, 'before_train_epoch'), (10.5, 'before_train_iter'), (13.0, 'after_train_iter'))
+    at((13.5, 'before_evaluation'), (53.5, 'after_evaluation'))
+    assert at((54.0, 'before_train_iter'), (55.0, 'after_train_iter')) == {'data_time': 1.0, 'time': 2.0}
+
+
+def test_an_evaluation_before_the_first_epoch_is_no_trouble(at):
+    at((3.0, 'before_evaluation'), (5.0, 'after_evaluation'), (10.0, 'before_train_epoch'))
+    assert at((10.5, 'before_train_iter'), (13.0, 'after_train_iter')) == {'data_time': 0.5, 'time': 3.0}

@@ -25,7 +25,7 @@ class Run:
         self.logger = get_logger('mmdet', str(self.log_file))
         self.device = SimpleNamespace(type=device)
         self.meta = {'config': 'x = 1\n', 'seed': 3, 'env_info': 'PyTorch: 2', 'exp_name': 'ssd.py', 'CLASSES': ['a']}
-        self.rank, self.epoch, self.iter, self.inner_iter = 0, 0, 0, 0
+        self.mode, self.rank, self.epoch, self.iter, self.inner_iter = 'train', 0, 0, 0, 0
         self.max_epochs, self.max_steps, self.lr = 24, None, 1.97804e-4
         self.data_loader = range(iterations)
         self.log_buffer = LogBuffer()
@@ -109,6 +109,14 @@ def test_a_train_record_has_mmcvs_keys_in_mmcvs_order_and_five_decimals(start):
         ('loss_bbox', 2.9), ('loss', 8.12346), ('grad_norm', 0.33333), ('time', 8.65888)]
 
 
+def test_times_keep_their_places_around_values_that_come_earlier_or_later(start):
+    run = start(interval=2)
+    for more in ({}, {'grad_norm': 1.0}):  # as when gradients are accumulated
+        run.log_buffer.update({'early': 0.5})
+        run.step({**LOSSES, **more})
+    assert list(run.records[1]) == ['mode', 'epoch', 'iter', 'lr', 'data_time', 'early', *LOSSES, 'grad_norm', 'time']
+
+
 def test_the_rate_is_rounded_like_everything_else(start):
     run = start(interval=1)
     run.lr = 5.0e-5
@@ -176,6 +184,17 @@ def test_eta_is_the_time_left_at_the_rate_so_far(start):
     assert 'eta: 0:03:00,' in run.lines[0]  # 90 iterations of 2 seconds
 
 
+def test_eta_after_an_interruption_counts_this_process_only(start):
+    run = start(interval=10, iterations=100)
+    run.max_epochs, run.iter, run.inner_iter = 1, 25, 25
+    for _ in range(5):
+        run.log_buffer.update({'data_time': 0.0, 'time': 2.0})  # of the process before
+    run.hook.before_run(run)
+    for _ in range(5):
+        run.step(time=2.0)
+    assert 'eta: 0:02:20,' in run.lines[0]  # 70 iterations of 2 seconds
+
+
 def test_eta_knows_of_a_limit_of_steps(start):
     run = start(interval=10, iterations=100)
     run.max_steps = 40
@@ -201,12 +220,21 @@ def test_a_gpus_memory_stands_in_both_where_mmcv_had_it(start, monkeypatch):
     assert run.lines[0].split(':')[7].split(',')[0] == ' 0.421'
 
 
-def test_the_experiments_name_is_repeated_at_the_end_of_an_epoch_and_now_and_then(start):
-    run = start(interval=50, iterations=5, interval_exp_name=3)
-    for number in range(1, 6):
+def test_the_experiments_name_precedes_the_lines_that_end_epochs_and_some_others(start):
+    run = start(interval=2, iterations=5, interval_exp_name=4)
+    for _ in range(5):
         run.step()
-        named = run.log_file.read_text().count('Exp name: ssd.py')
-        assert named == {1: 0, 2: 0, 3: 1, 4: 1, 5: 2}[number]
+    run.epoch_ends(bbox_mAP=0.25)
+    run.epoch_ends()  # without an evaluation there is no line
+    said = [line.split(' - INFO - ')[1].split('\t')[0] for line in run.log_file.read_text().splitlines()]
+    assert said == ['Epoch [1][2/5]', 'Exp name: ssd.py', 'Epoch [1][4/5]', 'Exp name: ssd.py', 'Epoch(val) [1][5]']
+
+
+def test_a_run_without_a_name_has_none_in_its_log(start):
+    run = start(interval=1, iterations=1)
+    del run.meta['exp_name']
+    run.step()
+    assert 'Exp name' not in run.log_file.read_text()
 
 
 def test_only_rank_0_writes_records(start):
@@ -220,3 +248,59 @@ def test_not_a_number_stays_visible(start):
     run = start(interval=1)
     run.step({'loss': float('nan')})
     assert 'loss: nan' in run.lines[0] and '"loss": NaN' in run.json_file.read_text()
+    run.epoch_ends(bbox_mAP=float('nan'))
+    assert 'bbox_mAP: nan' in run.lines[1] and '"bbox_mAP": NaN' in run.json_file.read_text()
+
+
+def test_the_rest_of_an_epoch_may_have_a_line_of_its_own(start):
+    run = start(interval=2, iterations=5, ignore_last=False)
+    for loss in (1.0, 2.0, 4.0, 8.0, 16.0):
+        run.step({'loss': loss}, time=loss)
+    assert [(record['iter'], record['loss'], record['time']) for record in run.records[1:]] == [
+        (2, 1.5, 1.5), (4, 6.0, 6.0), (5, 16.0, 16.0)]
+
+
+def test_eta_counts_the_rest_of_an_epoch_once(start):
+    run = start(interval=2, iterations=5, ignore_last=False)
+    run.max_epochs = 2
+    for _ in range(5):
+        run.step(time=2.0)
+    assert ['eta: 0:00:16,' in run.lines[0], 'eta: 0:00:10,' in run.lines[2]] == [True, True]
+
+
+def test_lines_may_count_iterations_of_the_run(start):
+    run = start(interval=4, iterations=3, by_epoch=False)
+    for _ in range(2):
+        for _ in range(3):
+            run.step()
+        run.epoch_ends(bbox_mAP=0.5)
+    assert [line.split(' - INFO - ')[1].split(',')[0] for line in run.log_file.read_text().splitlines()] == [
+        'Iter(val) [3]\tbbox_mAP: 0.5000', 'Iter [4/72]\tlr: 1.978e-04', 'Iter(val) [6]\tbbox_mAP: 0.5000']
+    assert [(record['epoch'], record['iter']) for record in run.records[1:]] == [(1, 3), (2, 4), (2, 6)]
+
+
+def test_values_without_times_are_written_too(start):
+    run = start(interval=1)
+    run.log_buffer.update({'loss': 2.0})
+    run.hook.after_train_iter(run)
+    assert run.lines[0].endswith('Epoch [1][1/100]\tlr: 1.978e-04, loss: 2.0000')
+    assert list(run.records[1]) == ['mode', 'epoch', 'iter', 'lr', 'loss']
+
+
+def test_lists_are_rounded_like_numbers(start):
+    run = start(interval=1)
+    run.epoch_ends(ap=[1 / 3, [2 / 3, 'x']])
+    assert run.records[1]['ap'] == [0.33333, [0.66667, 'x']]
+
+
+def test_a_record_that_cannot_be_written_does_not_end_the_run(start, monkeypatch):
+    run = start(interval=1)
+
+    def full(*given, **settings):
+        raise OSError(28, 'No space left on device')
+    with monkeypatch.context() as disk:
+        disk.setattr('builtins.open', full)
+        run.step()
+    run.step()
+    assert [record.get('iter') for record in run.records] == [None, 2]
+    assert f'{run.json_file}: cannot be written (No space left on device)' in run.log_file.read_text()
