@@ -5,8 +5,9 @@ No object collectives: those unpickle what another machine sent.
 from __future__ import annotations
 
 import datetime
+import io
 import os
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ import torch.distributed as dist
 from torch import nn
 
 from mmcv_need.errors import UserError
+from mmcv_need.serialization.torch_files import load_torch_file
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 TIMEOUT = datetime.timedelta(seconds=300)  # a dead peer is named after minutes, not after HCCL's half hour
@@ -81,6 +83,25 @@ def broadcast_buffers(module: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
+def raise_together(error: Optional[UserError], device: torch.device) -> None:
+    """Raise on every rank if one has an error: its own, or one that points to it. No rank is left waiting for the others."""
+    if get_dist_info()[1] > 1:
+        failed = bool(any_over_ranks(torch.tensor(error is not None, device=device)))
+        if failed and error is None:
+            raise UserError('another process cannot go on; see what that says')
+    if error is not None:
+        raise error
+
+
+def any_over_ranks(flag: torch.Tensor) -> torch.Tensor:
+    """() bool: whether a flag on the device is set on any rank. No rank waits for its device."""
+    if get_dist_info()[1] == 1:
+        return flag
+    count = flag.to(torch.int32)
+    dist.all_reduce(count)
+    return count > 0
+
+
 def mean_over_ranks(values: Dict[str, float], device: torch.device) -> Dict[str, float]:
     """Mean of each value over the ranks; every rank must hold the same keys in the same order."""
     size = get_dist_info()[1]
@@ -89,6 +110,19 @@ def mean_over_ranks(values: Dict[str, float], device: torch.device) -> Dict[str,
     tensor = torch.tensor(list(values.values()), dtype=torch.float64 if device.type == 'cpu' else torch.float32, device=device)
     dist.all_reduce(tensor)
     return dict(zip(values, (tensor / size).tolist()))
+
+
+def gather_plain(value: Any, device: torch.device) -> List[Any]:
+    """Every rank's plain data (numbers, strings, lists, dicts, tensors), on every rank, in rank order.
+
+    What arrives is loaded as data: another machine can send nothing that runs.
+    """
+    if get_dist_info()[1] == 1:
+        return [value]
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    rows = gather_rows(np.frombuffer(buffer.getvalue(), dtype=np.uint8)[:, None], device)
+    return [load_torch_file(io.BytesIO(part.astype(np.uint8).tobytes())) for part in rows]
 
 
 def gather_rows(rows: np.ndarray, device: torch.device) -> List[np.ndarray]:

@@ -11,15 +11,15 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import nn
 
-from mmcv_need import device as devices
-from mmcv_need.checkpoint import current_keys, load_weights, read_checkpoint, save_checkpoint, state_dict_of
-from mmcv_need.dist_utils import get_dist_info
-from mmcv_need.errors import CheckpointError, ConfigError
+from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
+from mmcv_need.dist_utils import get_dist_info, raise_together
+from mmcv_need.errors import CheckpointError, ConfigError, UserError
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
-from mmcv_need.optimizer_state import in_order
 from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import Registry
+from mmcv_need.run_state import checkpoint_of, restore
+from mmcv_need.update_watch import UpdateWatch
 
 RUNNERS = Registry('RUNNERS')
 
@@ -37,6 +37,10 @@ class EpochBasedRunner:
         logger: the run's logger.
         meta: plain data that goes into every checkpoint (config text, classes, seed, ...).
         max_steps: stop after exactly this many iterations of the whole run; None runs all epochs.
+
+    Attributes:
+        batch, outputs: of the current iteration: what the loader gave, and what the training step made of it.
+        stopped: why a hook ended the run early, or None; `resumable` if it is to be gone on with later.
     """
 
     def __init__(self, max_epochs: int, *, model: nn.Module, optimizer: OptimizerStep, device: Any, work_dir: str,
@@ -56,8 +60,13 @@ class EpochBasedRunner:
         self.log_buffer = LogBuffer()
         self.mode = 'train'
         self.epoch = self.iter = self.inner_iter = 0
+        self.batch: Mapping[str, Any] = {}
         self.outputs: Dict[str, Any] = {}
         self.data_loader: Any = None
+        self.stopped: Optional[str] = None
+        self.resumable = False
+        self.watch = UpdateWatch(optimizer, logger)
+        self._resumed = False
         self._resumed_epoch_len: Optional[int] = None
         self._hooks: List[Tuple[int, Any]] = []
 
@@ -72,16 +81,31 @@ class EpochBasedRunner:
 
     @property
     def finished(self) -> bool:
-        return self.max_steps is not None and self.iter >= self.max_steps
+        return self.stopped is not None or (self.max_steps is not None and self.iter >= self.max_steps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run did all that it was to do."""
+        return self.epoch >= self.max_epochs or (self.finished and not self.resumable)
+
+    def stop(self, reason: str, resumable: bool) -> None:
+        """End the run after what is going on now; every rank says so at the same moment.
+
+        Args:
+            reason: for the log.
+            resumable: whether there is more to do, later.
+        """
+        self.stopped, self.resumable = reason, resumable
+        self.logger.info('stopping: %s', reason)
 
     def register_hook(self, hook: Any, priority: Any = Priority.NORMAL) -> None:
         """Add a hook. Hooks of equal priority run in the order of registration."""
         self._hooks.append((get_priority(priority), hook))
         self._hooks.sort(key=lambda pair: pair[0])
 
-    def call_hook(self, moment: str) -> None:
+    def call_hook(self, moment: str, *given: Any) -> None:
         for hook in self.hooks:
-            getattr(hook, moment)(self)
+            getattr(hook, moment)(self, *given)
 
     def run(self, data_loaders: Sequence[Any], workflow: Sequence[Tuple[str, int]] = (('train', 1),)) -> None:
         """Run to `max_epochs`. `workflow` says how many epochs of each mode follow each other, e.g. [('train', 1)]."""
@@ -91,25 +115,40 @@ class EpochBasedRunner:
         loaders = dict(zip((mode for mode, _ in workflow), data_loaders))
         self.data_loader = loaders['train']
         self._check_place(len(self.data_loader))
+        self.call_hook('before_run')
+        if self._resumed:
+            self.call_hook('after_resume')  # whatever else belonged to the moment of the checkpoint, after it was written
         if self.epoch >= self.max_epochs or self.finished:
             self.logger.info('nothing left to do: %d epochs and %d iterations are done', self.epoch, self.iter)
-        self.call_hook('before_run')
-        while self.epoch < self.max_epochs and not self.finished:
-            for mode, epochs in workflow:
-                for _ in range(epochs):
-                    if mode == 'val' or self.epoch < self.max_epochs:
-                        getattr(self, mode)(loaders[mode])
+        modes = [mode for mode, epochs in workflow for _ in range(epochs)]
+        place = self._place_in(modes)
+        while place or (self.epoch < self.max_epochs and not self.finished):
+            for mode in modes[place:]:
+                if not self.finished and (mode == 'val' or self.epoch < self.max_epochs):
+                    getattr(self, mode)(loaders[mode])
+            place = 0
+        self.data_loader = loaders['train']
+        self.watch.look()
         self.call_hook('after_run')
+
+    def _place_in(self, modes: Sequence[str]) -> int:
+        """Where in the workflow's modes the run goes on: behind as many training epochs as are done of this round."""
+        trains = [i for i, mode in enumerate(modes) if mode == 'train']
+        done = self.epoch % len(trains)
+        if self.inner_iter or not self.epoch:
+            return trains[done] if self.inner_iter else 0
+        return trains[done - 1] + 1
 
     def train(self, data_loader: Any) -> None:
         """One training epoch, or what a resumed run still has to do of it."""
         self.model.train()
         self.mode, self.data_loader = 'train', data_loader
         self.call_hook('before_train_epoch')
-        for batch in data_loader:
+        for self.batch in data_loader:
             self.call_hook('before_train_iter')
-            self.outputs = self.train_iter(batch)
+            self.outputs = self.train_iter(self.batch)
             self.call_hook('after_train_iter')
+            self.call_hook('between_iters')
             self.iter += 1
             self.inner_iter += 1
             if self.finished and self.inner_iter < len(data_loader):
@@ -134,66 +173,68 @@ class EpochBasedRunner:
         self.inner_iter = 0
 
     def train_iter(self, batch: Mapping[str, Any]) -> Dict[str, Any]:
+        """The step. Nothing in it waits for the device but `look`, which asks about the step before."""
+        first, last, share = self.optimizer.window(self.iter, self.max_iters)
+        if first:
+            self.optimizer.zero_grad()
+        self.watch.see(batch, first)
         outputs = self.model.train_step(batch)
-        self.optimizer.zero_grad()
-        self.optimizer.backward(outputs['loss'])
-        norm = self.optimizer.clip()
-        self.optimizer.step()
+        self.optimizer.backward(outputs['loss'], share)
+        norm: Dict[str, Any] = {}
+        if last:
+            self.watch.look()
+            norm = self.optimizer.clip()
+            self.optimizer.step()
+            self.watch.note(self.iter + 1)
         self.log_buffer.update({**outputs['log_vars'], **norm}, outputs['num_samples'])
         return outputs
 
     def current_lr(self) -> List[float]:
         return [group['lr'] for group in self.optimizer.optimizer.param_groups]
 
-    def save_checkpoint(self, filename: str, epoch: int, iteration: int, inner_iter: int, save_optimizer: bool = True) -> str:
-        """Write a checkpoint into the work directory.
+    def save_checkpoint(self, filename: str, *, epoch: int, iteration: int, inner_iter: int, save_optimizer: bool = True,
+                        latest: bool = True) -> str:
+        """Write a checkpoint into the work directory. Every rank calls it; rank 0 writes.
 
         Args:
             filename: such as 'epoch_3.pth'.
             epoch, iteration: how many of each are complete.
             inner_iter: how many iterations of the next epoch are complete.
             save_optimizer: whether training can go on from the file.
+            latest: whether `latest.pth` is to mean this file.
         """
-        module = self.model.module
-        meta = {**self.meta, 'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter, 'time': time.asctime(),
-                'epoch_len': len(self.data_loader)}
-        checkpoint = {'meta': meta, 'state_dict': {key: value.cpu() for key, value in module.state_dict().items()}}
-        if save_optimizer:
-            checkpoint['optimizer'] = self.optimizer.optimizer.state_dict()
-            checkpoint['rng'] = devices.rng_state(self.device)
-            if self.optimizer.half:
-                checkpoint['loss_scaler'] = self.optimizer.half.scaler.state_dict()
+        checkpoint = checkpoint_of(self, {'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter}, save_optimizer)
         path = os.path.join(self.work_dir, filename)
-        save_checkpoint(checkpoint, path)
+        error: Optional[UserError] = None
+        if self.rank == 0:
+            try:
+                save_checkpoint(checkpoint, path, latest)
+            except CheckpointError as problem:
+                error = problem
+        raise_together(error, self.device)
         return path
 
-    def resume(self, path: str) -> None:
-        """Go on exactly where a checkpoint was written: weights, optimizer, random numbers, place in the epoch."""
-        checkpoint = read_checkpoint(path)
-        meta = checkpoint.get('meta') or {}
-        if 'optimizer' not in checkpoint or not {'epoch', 'iter'} <= set(meta):
-            raise CheckpointError(f'{path}: holds no training state to resume from; use --cfg-options load_from={path} '
-                                  f'to start a new run from its weights')
-        module, weights = self.model.module, state_dict_of(checkpoint)
-        load_weights(module, weights, path, strict=True)
-        parameters = dict(module.named_parameters())
-        learning = [name for name, parameter in parameters.items() if parameter.requires_grad]
-        try:
-            state = in_order(checkpoint['optimizer'], current_keys(module, weights), parameters, learning)
-            self.optimizer.optimizer.load_state_dict(state)
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
-        if self.optimizer.half and 'loss_scaler' in checkpoint:
-            self.optimizer.half.scaler.load_state_dict(checkpoint['loss_scaler'])
-        self.epoch, self.iter, self.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)
-        self._resumed_epoch_len = meta.get('epoch_len')
-        if 'rng' in checkpoint:
-            devices.set_rng_state(self.device, checkpoint['rng'])
+    def resume(self, path: str, checkpoint: Optional[Mapping[str, Any]] = None) -> None:
+        """Go on exactly where a checkpoint was written: weights, optimizer, random numbers, place in the epoch, logs.
+
+        Args:
+            path: of the file.
+            checkpoint: its content, if it has been read.
+        """
+        meta = restore(self, path, read_checkpoint(path) if checkpoint is None else checkpoint)
+        self._resumed, self._resumed_epoch_len = True, meta.get('epoch_len')
         self.logger.info('resumed epoch %d, iter %d', self.epoch, self.iter)
 
     def _check_place(self, epoch_len: int) -> None:
-        """A place within an epoch means something only in an epoch of the same batches."""
-        if self.inner_iter and self._resumed_epoch_len not in (None, epoch_len):
+        """A place within an epoch means something only among the same batches; between epochs, iterations count anew."""
+        if self._resumed_epoch_len in (None, epoch_len):
+            return
+        if not self.inner_iter:
+            self.logger.warning('an epoch has %d iterations now and had %d: data, batch or number of processes changed. The '
+                                'run goes on after %d epochs, at iteration %d and not %d', epoch_len, self._resumed_epoch_len,
+                                self.epoch, self.epoch * epoch_len, self.iter)
+            self.iter = self.epoch * epoch_len
+        else:
             raise CheckpointError(f'the checkpoint was written after {self.inner_iter} of {self._resumed_epoch_len} iterations '
                                   f'of an epoch, which now has {epoch_len}: data, batch or number of processes changed. Set '
                                   f'them back, or resume from a checkpoint of an epoch (epoch_N.pth)')

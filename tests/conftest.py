@@ -3,6 +3,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +99,26 @@ def pad():
             all_labels[i, :len(labels)] = torch.as_tensor(labels)
         return bboxes, all_labels
     return batch
+
+
+@pytest.fixture(scope='session')
+def in_two_processes():
+    """Runs a program in two gloo processes, with this repository and a folder as its arguments, until both end well."""
+    def run(source, folder):
+        with socket.socket() as listener:
+            listener.bind(('127.0.0.1', 0))
+            port = str(listener.getsockname()[1])
+        processes = []
+        for rank in ('0', '1'):
+            environment = {**os.environ, 'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1',
+                           'MASTER_PORT': port, 'GLOO_SOCKET_IFNAME': 'lo', 'OMP_NUM_THREADS': '1'}
+            processes.append(subprocess.Popen([sys.executable, '-c', source, str(ROOT), str(folder)], env=environment,
+                                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
+        try:
+            for process in processes:
+                _, errors = process.communicate(timeout=120)
+                assert process.returncode == 0, errors
+        finally:
+            for process in processes:
+                process.kill()
+    return run

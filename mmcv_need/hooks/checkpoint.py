@@ -2,53 +2,136 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import time
+from typing import Any, Dict, List, Optional
 
-from mmcv_need.checkpoint import NAME
-from mmcv_need.dist_utils import barrier
+from mmcv_need.checkpoint import meta_of
+from mmcv_need.dist_utils import barrier, broadcast_buffers
+from mmcv_need.errors import ConfigError
+from mmcv_need.hooks.clock import agreed, may_look
 from mmcv_need.hooks.hook import HOOKS, Hook
+from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
+from mmcv_need.work_dir import checkpoint_folder, remove_leftovers
 
 
 @HOOKS.register_module()
 class CheckpointHook(Hook):
-    """Saves `epoch_N.pth` or `iter_N.pth` every `interval`.
+    """Saves `epoch_N.pth` or `iter_N.pth` every `interval`, and in between, so that little is ever lost.
+
+    What is written in between, by the clock or because the run is stopped, is `iter_N.pth`, and goes when there is something
+    newer. A file is removed only if this hook wrote it, and after a newer one has been read back.
 
     Args:
-        interval: epochs (or iterations) between checkpoints; -1 never saves.
+        interval: epochs (or iterations) between checkpoints; -1 saves only the last.
         by_epoch: whether `interval` counts epochs.
-        save_optimizer: whether training can go on from the files.
-        max_keep_ckpts: keep this many of the newest; -1 keeps all.
+        save_optimizer: whether training can go on from the files; if not, nothing is saved by the clock.
+        out_dir: write into a folder of the work directory's name in here, and not into the work directory.
+        max_keep_ckpts: keep this many of the newest of every `interval`; -1 keeps all.
+        save_last: save at the end of the run, too, if its last iteration is in no checkpoint.
+        sync_buffer: give rank 0's buffers to every process first; only they are saved in any case.
+        minutes: the longest time without a checkpoint; None for no limit.
     """
 
-    def __init__(self, interval: int = -1, by_epoch: bool = True, save_optimizer: bool = True, max_keep_ckpts: int = -1):
+    def __init__(self, interval: int = -1, by_epoch: bool = True, save_optimizer: bool = True, out_dir: Optional[str] = None,
+                 max_keep_ckpts: int = -1, save_last: bool = True, sync_buffer: bool = False, minutes: Optional[float] = 10):
+        if minutes is not None and not minutes > 0:
+            raise ConfigError(f'minutes must be more than 0, or None for no limit, not {minutes}')
         self.interval = interval
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer
+        self.out_dir = out_dir
         self.max_keep_ckpts = max_keep_ckpts
+        self.save_last = save_last
+        self.sync_buffer = sync_buffer
+        self.minutes = minutes
+        self.regular: List[str] = []  # names of the files of every `interval`, in the order in which they were written
+        self.between: List[str] = []  # and of those in between, which the next one replaces
+        self.newest: Optional[str] = None  # name of the file that is being written, or that the run goes on from
+        self.saved_iter = 0
+        self.saved_at = 0.0  # on this process's clock
+
+    @property
+    def name(self) -> str:
+        """Tells the state of one such hook from that of another."""
+        return f"{self.interval} {'epochs' if self.by_epoch else 'iterations'}"
+
+    def folder(self, runner: Any) -> str:
+        return checkpoint_folder(runner.work_dir, self.out_dir)
+
+    def before_run(self, runner: Any) -> None:
+        self.saved_iter, self.saved_at = runner.iter, time.monotonic()
+        if runner.rank == 0:
+            remove_leftovers(self.folder(runner))
+            if self.newest:  # the run before may have been killed before it removed what this file replaces
+                self._remove_old(runner, os.path.join(self.folder(runner), self.newest))
+        self.newest = None
+
+    def between_iters(self, runner: Any) -> None:
+        # After an epoch's last iteration inner_iter is the whole epoch: resuming then runs the hooks of its end.
+        place = {'epoch': runner.epoch, 'iteration': runner.iter + 1, 'inner_iter': runner.inner_iter + 1}
+        if not self.by_epoch and self.every_n_iters(runner, self.interval):
+            self._save(runner, 'iter', **place)
+        elif self.by_epoch and self.end_of_epoch(runner) and self.every_n_epochs(runner, self.interval):
+            pass  # the epoch's own comes next
+        elif self._is_time(runner):
+            self._save(runner, 'iter', between=True, **place)
 
     def after_train_epoch(self, runner: Any) -> None:
         if self.by_epoch and self.every_n_epochs(runner, self.interval):
-            number = runner.epoch + 1
-            runner.logger.info('Saving checkpoint at %d epochs', number)
-            self._save(runner, 'epoch', number, epoch=number, iteration=runner.iter, inner_iter=0)
+            self._save(runner, 'epoch', epoch=runner.epoch + 1, iteration=runner.iter, inner_iter=0)
 
-    def after_train_iter(self, runner: Any) -> None:
-        if not self.by_epoch and self.every_n_iters(runner, self.interval):
-            number = runner.iter + 1
-            runner.logger.info('Saving checkpoint at %d iterations', number)
-            # After an epoch's last iteration inner_iter is the whole epoch: resuming then runs the hooks of its end.
-            self._save(runner, 'iter', number, epoch=runner.epoch, iteration=number, inner_iter=runner.inner_iter + 1)
+    def after_run(self, runner: Any) -> None:
+        if self.save_last and runner.iter > self.saved_iter:
+            unit = 'epoch' if self.by_epoch and runner.inner_iter == 0 else 'iter'
+            self._save(runner, unit, between=not runner.complete, epoch=runner.epoch, iteration=runner.iter,
+                       inner_iter=runner.inner_iter)
 
-    def _save(self, runner: Any, unit: str, number: int, **place: int) -> None:
+    def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
+        checkpoint.setdefault('checkpoint_hook', {})[self.name] = {
+            'folder': os.path.realpath(self.folder(runner)), 'regular': list(self.regular), 'between': list(self.between),
+            'newest': [self.newest] if self.newest else []}
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
+        state = checkpoint.get('checkpoint_hook', {}).get(self.name, {})
+        folder = self.folder(runner)
+        self.regular, self.between = (known_files(state, key, folder) for key in ('regular', 'between'))
+        self.newest = next(iter(known_files(state, 'newest', folder)), None)
+        last = (meta_of(checkpoint).get('hook_msgs') or {}).get('last_ckpt')
+        if last is not None:
+            runner.meta.setdefault('hook_msgs', {})['last_ckpt'] = last
+
+    def _is_time(self, runner: Any) -> bool:
+        """Whether rank 0's clock says that a checkpoint is due; the same on every rank."""
+        if self.minutes is None or not self.save_optimizer or not may_look(runner):
+            return False
+        return agreed(runner, time.monotonic() - self.saved_at >= 60 * self.minutes)
+
+    def _save(self, runner: Any, unit: str, between: bool = False, **place: int) -> None:
+        number = place['epoch'] if unit == 'epoch' else place['iteration']
+        runner.logger.info('Saving checkpoint at %d %s', number, 'epochs' if unit == 'epoch' else 'iterations')
+        if self.sync_buffer:
+            broadcast_buffers(runner.model.module)
+        name = f'{unit}_{number}.pth'
+        for names in (self.regular, self.between):
+            names[:] = [other for other in names if other != name]
+        (self.between if between else self.regular).append(name)
+        target = name if self.out_dir is None else os.path.abspath(os.path.join(self.folder(runner), name))
+        self.newest = name
+        path = runner.save_checkpoint(target, save_optimizer=self.save_optimizer, **place)
+        self.newest = None
+        runner.meta.setdefault('hook_msgs', {})['last_ckpt'] = path
+        self.saved_iter, self.saved_at = place['iteration'], time.monotonic()
         if runner.rank == 0:
-            runner.save_checkpoint(f'{unit}_{number}.pth', save_optimizer=self.save_optimizer, **place)
-            if self.max_keep_ckpts > 0:
-                self._remove_old(runner.work_dir, unit, number)
+            self._remove_old(runner, path)
         barrier()
 
-    def _remove_old(self, folder: str, unit: str, newest: int) -> None:
-        """Remove files of this unit beyond the newest `max_keep_ckpts`; the one just written counts as the newest."""
-        matches = [NAME.fullmatch(name) for name in os.listdir(folder)]
-        numbers = sorted(int(m.group(2)) for m in matches if m and m.group(1) == unit and int(m.group(2)) <= newest)
-        for number in numbers[:-self.max_keep_ckpts]:
-            os.unlink(os.path.join(folder, f'{unit}_{number}.pth'))
+    def _remove_old(self, runner: Any, path: str) -> None:
+        """Remove what the newest file replaces, once it has been read back."""
+        others = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook is not self]
+        theirs = {name for hook in others for name in hook.regular}
+        replaced = [name for name in self.between if name != os.path.basename(path)]
+        beyond = self.regular[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        if (replaced or beyond) and can_be_read(path, self.saved_iter, runner.logger):
+            remove_files(self.folder(runner), [name for name in replaced + beyond if name not in theirs])
+            self.between = [name for name in self.between if name not in replaced]
+            self.regular = self.regular[len(beyond):]

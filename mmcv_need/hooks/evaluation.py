@@ -1,35 +1,89 @@
 """Evaluates while training."""
 from __future__ import annotations
 
+import warnings
 from typing import Any, Callable, Dict, Optional
 
+from mmcv_need.errors import ConfigError
+from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.hooks.hook import HOOKS, Hook
 
 
 @HOOKS.register_module()
 class EvalHook(Hook):
-    """Calls `evaluate` after epochs and puts its values into the log.
+    """Calls `evaluate` after epochs or iterations, puts its values into the log, and keeps the best checkpoint.
+
+    The checkpoint of an epoch is written before its evaluation: a run that goes on from it evaluates first.
 
     Args:
         evaluate: takes the runner, gives names and values; called on every rank, values of rank 0 count.
-        interval: epochs between evaluations.
-        start: the first epoch (counted from 1) after which to evaluate; None means the first multiple of `interval`.
+        start: the first epoch (or iteration), counted from 1, after which to evaluate; None means the first multiple of
+            `interval`; 0 evaluates before training, too.
+        interval: epochs (or iterations) between evaluations.
+        by_epoch: whether `start` and `interval` count epochs.
+        save_best: the metric whose best evaluation's checkpoint is kept; 'auto' for the first that there is, None for none.
+        rule: of that metric: 'greater' or 'less' is better; None goes by its name.
     """
 
-    def __init__(self, evaluate: Callable[[Any], Dict[str, Any]], interval: int = 1, start: Optional[int] = None):
+    def __init__(self, evaluate: Callable[[Any], Dict[str, Any]], start: Optional[int] = None, interval: int = 1,
+                 by_epoch: bool = True, save_best: Optional[str] = None, rule: Optional[str] = None):
+        if interval < 1:
+            raise ConfigError(f'interval must be at least 1, not {interval}')
+        if start is not None and start < 0:
+            warnings.warn(f'evaluation.start is {start}; evaluating from 0 on', UserWarning, stacklevel=2)
+            start = 0
         self.evaluate = evaluate
-        self.interval = interval
         self.start = start
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.best = None if save_best is None else BestCheckpoint(save_best, rule)
+        self.evaluated = -1  # iterations that were done at the last evaluation
 
-    def is_due(self, epoch: int) -> bool:
-        """Whether to evaluate after epoch `epoch`, counted from 1."""
+    def is_due(self, number: int) -> bool:
+        """Whether to evaluate after epoch (or iteration) `number`, counted from 1."""
         if self.start is None:
-            return epoch % self.interval == 0
-        return epoch >= self.start and (epoch - self.start) % self.interval == 0
+            return number % self.interval == 0
+        return number >= self.start and (number - self.start) % self.interval == 0
+
+    def before_train_epoch(self, runner: Any) -> None:
+        if self.start == 0 and runner.iter == 0 and self.evaluated < 0:
+            self._evaluate(runner, epoch=0, iteration=0, inner_iter=0)
+
+    def after_train_iter(self, runner: Any) -> None:
+        if not self.by_epoch and self.is_due(runner.iter + 1):
+            self._evaluate(runner, epoch=runner.epoch, iteration=runner.iter + 1, inner_iter=runner.inner_iter + 1)
 
     def after_train_epoch(self, runner: Any) -> None:
-        if self.is_due(runner.epoch + 1):
-            values = self.evaluate(runner)
-            runner.log_buffer.clear_output()  # the epoch's last training line is out already
-            runner.log_buffer.output.update(values)
-            runner.log_buffer.ready = True
+        if self.by_epoch and self.is_due(runner.epoch + 1):
+            self._evaluate(runner, epoch=runner.epoch + 1, iteration=runner.iter, inner_iter=0)
+
+    def after_resume(self, runner: Any) -> None:
+        done = runner.iter if not self.by_epoch else 0 if runner.inner_iter else runner.epoch
+        if done and self.is_due(done) and self.evaluated < runner.iter:
+            place = {'epoch': runner.epoch, 'iteration': runner.iter, 'inner_iter': runner.inner_iter}
+            runner.epoch -= self.by_epoch  # as it is at the end of an epoch, before that counts
+            self._evaluate(runner, **place)
+            runner.epoch += self.by_epoch
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
+        best = self.best.state(runner) if self.best else None
+        checkpoint['evaluation'] = {'evaluated': self.evaluated, 'best': best}
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
+        state = checkpoint.get('evaluation') or {}
+        self.evaluated = state.get('evaluated', -1)
+        if self.best:
+            self.best.load_state(runner, state.get('best') or {}, checkpoint)
+
+    def _evaluate(self, runner: Any, **place: int) -> None:
+        training = runner.model.training
+        runner.call_hook('before_evaluation')
+        values = self.evaluate(runner)
+        runner.model.train(training)
+        runner.log_buffer.clear_output()
+        runner.log_buffer.output.update(values)
+        runner.log_buffer.ready = True
+        runner.call_hook('after_evaluation')
+        if self.best:
+            self.best.offer(runner, values, 'epoch' if self.by_epoch else 'iter', **place)
+        self.evaluated = place['iteration']  # only now: who goes on from the best checkpoint evaluates for the other hooks

@@ -1,7 +1,7 @@
 """What a hook can look at, and when."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Dict
 
 from mmcv_need.registry import Registry
 
@@ -11,7 +11,10 @@ HOOKS = Registry('HOOKS')
 class Hook:
     """Override the moments that matter; the runner comes as the argument.
 
-    `before_train_epoch` and its sisters default to the general `before_epoch`, as in MMCV.
+    `between_iters` comes when all hooks are done with a training iteration, log lines included: a checkpoint written then is
+    complete. `before_train_epoch` and its sisters default to the general `before_epoch`, as in MMCV. What a hook must
+    remember over an interruption it puts into the checkpoint, as plain data and tensors; saving and loading happen on every
+    rank.
     """
 
     def before_run(self, runner: Any) -> None: ...
@@ -20,6 +23,13 @@ class Hook:
     def after_epoch(self, runner: Any) -> None: ...
     def before_iter(self, runner: Any) -> None: ...
     def after_iter(self, runner: Any) -> None: ...
+
+    def between_iters(self, runner: Any) -> None: ...
+    def after_resume(self, runner: Any) -> None: ...
+    def before_evaluation(self, runner: Any) -> None: ...
+    def after_evaluation(self, runner: Any) -> None: ...
+    def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None: ...
+    def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None: ...
 
     def before_train_epoch(self, runner: Any) -> None:
         self.before_epoch(runner)

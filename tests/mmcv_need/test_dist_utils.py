@@ -2,10 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
 
 WORKER = '''
-import json, sys
+import json, pathlib, sys
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -43,6 +39,15 @@ dist_utils.broadcast_buffers(norm)
 answers['norm'] = [norm.running_mean.tolist(), norm.weight.tolist()]
 for name, part in rows.items():
     answers[name] = [[array.tolist(), array.shape, str(array.dtype)] for array in dist_utils.gather_rows(part, cpu)]
+plain = {'rank': rank, 'tensors': [torch.arange(3.0) + rank, torch.ones(2, rank, dtype=torch.int64), torch.tensor(True)],
+         'place': (None, -1.5, 'x' * 5000 * rank), 'numbers': tuple(range(700)), 'half': torch.full((2,), 0.1).half()}
+gathered = dist_utils.gather_plain(plain, cpu)
+answers['plain'] = [repr([part, [[str(t.dtype), str(t.device)] for t in part['tensors']]]) for part in gathered]
+answers['nothing'] = dist_utils.gather_plain(None, cpu)
+try:
+    answers['code'] = str(dist_utils.gather_plain(pathlib.PurePosixPath('/') if rank else 1, cpu))
+except Exception as error:
+    answers['code'] = type(error).__name__
 dist_utils.barrier()
 open(f'{sys.argv[2]}/{rank}.json', 'w').write(json.dumps(answers))
 dist.destroy_process_group()
@@ -51,25 +56,10 @@ SPECIAL = [[-0.0, np.pi], [np.inf, 5e-324], [2.0**53 + 2, 1e308]]  # as in WORKE
 
 
 @pytest.fixture(scope='module')
-def answers(tmp_path_factory):
+def answers(tmp_path_factory, in_two_processes):
     """What each of two processes got."""
     folder = tmp_path_factory.mktemp('gloo')
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        port = str(listener.getsockname()[1])
-    processes = []
-    for rank in range(2):
-        environment = {**os.environ, 'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1',
-                       'MASTER_PORT': port, 'GLOO_SOCKET_IFNAME': 'lo', 'OMP_NUM_THREADS': '1'}
-        processes.append(subprocess.Popen([sys.executable, '-c', WORKER, str(ROOT), str(folder)], env=environment,
-                                          stderr=subprocess.PIPE, text=True))
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
+    in_two_processes(WORKER, folder)
     return [json.loads((folder / f'{rank}.json').read_text()) for rank in range(2)]
 
 
@@ -100,6 +90,21 @@ def test_rows_of_all_ranks_come_in_rank_order_and_to_the_last_bit(answers, name,
         assert repr(answer[name]) == repr(expected)  # repr tells -0.0 from 0.0
 
 
+def test_plain_data_and_tensors_of_all_ranks_reach_all_in_rank_order(answers):
+    expected = []
+    for rank in range(2):
+        tensors = [torch.arange(3.0) + rank, torch.ones(2, rank, dtype=torch.int64), torch.tensor(True)]
+        plain = {'rank': rank, 'tensors': tensors, 'place': (None, -1.5, 'x' * 5000 * rank), 'numbers': tuple(range(700)),
+                 'half': torch.full((2,), 0.1).half()}
+        expected.append(repr([plain, [['torch.float32', 'cpu'], ['torch.int64', 'cpu'], ['torch.bool', 'cpu']]]))
+    assert [answer['plain'] for answer in answers] == [expected, expected]
+    assert [answer['nothing'] for answer in answers] == [[None, None]] * 2
+
+
+def test_what_is_not_plain_data_is_not_made_of_what_another_rank_sent(answers):
+    assert [answer['code'] for answer in answers] == ['Refused'] * 2
+
+
 # One process
 
 
@@ -107,6 +112,7 @@ def test_a_single_process_needs_no_group(monkeypatch):
     rows = np.ones((2, 3))
     assert dist_utils.get_dist_info() == (0, 1)
     assert dist_utils.gather_rows(rows, CPU)[0] is rows
+    assert dist_utils.gather_plain(rows, CPU)[0] is rows
     assert dist_utils.mean_over_ranks({'a': 1.5}, CPU) == {'a': 1.5}
     assert dist_utils.broadcast_int(3, CPU) == 3
     dist_utils.barrier()

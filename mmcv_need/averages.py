@@ -1,0 +1,32 @@
+"""Checkpoints of runs that kept an average of the weights (hooks/weight_averaging.py): one form, MMCV's too.
+
+    state_dict            the average, which is evaluated and deployed
+    training_state_dict   of the weights that are averaged, those that learn, under the same names
+"""
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from torch import Tensor
+
+from mmcv_need.weights import state_dict_of
+
+
+def separated(checkpoint: Mapping[str, Any]) -> Dict[str, Any]:
+    """A checkpoint in this form, of one whose state dict holds MMCV's `ema_*` buffers; any other as it is.
+
+    MMCV exchanges weights and average before it writes the checkpoint of an epoch, so that the buffer `ema_a_b` has the weight
+    `a.b` that learns, and `a.b` the average. Its own resuming takes every file for one of these.
+    """
+    state = state_dict_of(checkpoint)
+    buffers = {f"ema_{name.replace('.', '_')}": name for name in state}
+    learning = {buffers[key]: value for key, value in state.items() if key in buffers}
+    if not learning:
+        return dict(checkpoint)
+    average = {key: value for key, value in state.items() if key not in buffers}
+    return {**checkpoint, 'state_dict': average, 'training_state_dict': learning}
+
+
+def learning_weights(checkpoint: Mapping[str, Any]) -> Dict[str, Tensor]:
+    """What training goes on from: the weights that learn where there is an average, else those that there are."""
+    return {**state_dict_of(checkpoint), **checkpoint.get('training_state_dict', {})}

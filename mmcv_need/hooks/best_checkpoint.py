@@ -1,0 +1,96 @@
+"""Keeps the checkpoint of the best evaluation."""
+from __future__ import annotations
+
+import os
+import re
+from numbers import Real
+from typing import Any, Dict, Mapping, Optional
+
+from mmcv_need.checkpoint import meta_of
+from mmcv_need.dist_utils import barrier, broadcast_int, raise_together
+from mmcv_need.errors import ConfigError, did_you_mean
+from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
+from mmcv_need.hooks.metric_rules import better_rule
+
+
+class BestCheckpoint:
+    """One file `best_{metric}_epoch_{N}.pth` (or `_iter_{N}`); the next better one replaces it, once that has been read back.
+
+    Args:
+        metric: what counts; 'auto' is the first that an evaluation gives.
+        rule: 'greater' or 'less'; None goes by the name of the metric.
+
+    Raises:
+        ConfigError: no such rule, or a metric of which it is not known.
+    """
+
+    def __init__(self, metric: str, rule: Optional[str] = None):
+        better_rule('mAP' if metric == 'auto' else metric, rule)
+        self.metric = metric
+        self.rule = rule
+        self.score: Optional[float] = None
+        self.file: Optional[str] = None
+
+    def offer(self, runner: Any, values: Mapping[str, Any], unit: str, **place: int) -> None:
+        """Save the run as it is if its values are the best so far. Every rank calls it; rank 0's values count.
+
+        Args:
+            runner: which saves.
+            values: of an evaluation.
+            unit: 'epoch' or 'iter', which the file's name counts.
+            place: epoch, iteration, inner_iter: what is complete.
+
+        Raises:
+            ConfigError: there is no such metric among the values, or it is no number.
+        """
+        better, error = False, None
+        if runner.rank == 0:
+            try:
+                better = self._is_better(runner, values)
+            except ConfigError as problem:
+                error = problem
+        raise_together(error, runner.device)
+        if not broadcast_int(int(better), runner.device):
+            return
+        number, before = place['epoch' if unit == 'epoch' else 'iteration'], self.file
+        self.file = f"best_{re.sub(r'[^@.A-Za-z0-9_-]', '_', self.metric)}_{unit}_{number}.pth"
+        messages = runner.meta.setdefault('hook_msgs', {})
+        messages.update(best_score=self.score, best_ckpt=os.path.join(runner.work_dir, self.file))
+        path = runner.save_checkpoint(self.file, latest=False, **place)
+        if runner.rank == 0:
+            runner.logger.info('Now best checkpoint is saved as %s.', self.file)
+            runner.logger.info('Best %s is %.4f at %d %s.', self.metric, self.score, number, unit)
+            if before not in (None, self.file) and can_be_read(path, place['iteration'], runner.logger):
+                remove_files(runner.work_dir, [before])
+        barrier()
+
+    def _is_better(self, runner: Any, values: Mapping[str, Any]) -> bool:
+        if not values:
+            runner.logger.warning('the evaluation gave no values: no best checkpoint is chosen')
+            return False
+        if self.metric == 'auto':
+            self.metric = next(iter(values))
+        if not isinstance(values.get(self.metric), Real):
+            wrong = f'is {values[self.metric]!r}, no number' if self.metric in values else 'is not among the values'
+            numbers = [name for name, value in values.items() if isinstance(value, Real)]
+            raise ConfigError(f"evaluation.save_best: '{self.metric}' {wrong}.{did_you_mean(self.metric, numbers)}")
+        score, rule = float(values[self.metric]), better_rule(self.metric, self.rule)
+        better = score == score and (self.score is None or (score > self.score if rule == 'greater' else score < self.score))
+        self.score = score if better else self.score
+        return better
+
+    def state(self, runner: Any) -> Dict[str, Any]:
+        return {'metric': self.metric, 'score': self.score, 'folder': os.path.realpath(runner.work_dir),
+                'files': [self.file] if self.file else []}
+
+    def load_state(self, runner: Any, state: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
+        """Go on comparing; with another metric than before, begin anew. MMCV's files tell the score, in `hook_msgs`."""
+        messages = meta_of(checkpoint).get('hook_msgs') or {}
+        told = {key: messages[key] for key in ('best_score', 'best_ckpt') if key in messages}
+        if state and self.metric in ('auto', state.get('metric')):
+            self.metric, self.score = state['metric'], state['score']
+            self.file = next(iter(known_files(state, 'files', runner.work_dir)), None)
+        elif not state and os.path.basename(str(told.get('best_ckpt'))).startswith(f'best_{self.metric}_'):
+            self.score = told.get('best_score')
+        if self.score is not None:
+            runner.meta.setdefault('hook_msgs', {}).update(told)

@@ -1,0 +1,38 @@
+"""Which checkpoint files a hook wrote, and removing those that newer ones replace."""
+from __future__ import annotations
+
+import os
+from typing import Any, Iterable, List, Mapping
+
+from mmcv_need.checkpoint import meta_of, read_checkpoint
+from mmcv_need.errors import CheckpointError
+
+
+def known_files(state: Mapping[str, Any], key: str, folder: str) -> List[str]:
+    """Names that a hook's state in a checkpoint lists, if they are of this folder.
+
+    A file may say anything: whatever is no plain name of a checkpoint is left out.
+    """
+    names = state.get(key)
+    if not isinstance(names, list) or state.get('folder') != os.path.realpath(folder):
+        return []
+    return [name for name in names if isinstance(name, str) and name == os.path.basename(name) and name.endswith('.pth')]
+
+
+def can_be_read(path: str, iteration: int, logger: Any) -> bool:
+    """Whether a checkpoint that was just written comes back from the disk whole; if not, the log says so."""
+    try:
+        found = meta_of(read_checkpoint(path)).get('iter')
+    except CheckpointError as error:
+        logger.error('%s; nothing older is removed', error)
+        return False
+    if found != iteration:
+        logger.error('%s: is of iteration %s and not of %d; nothing older is removed', path, found, iteration)
+    return found == iteration
+
+
+def remove_files(folder: str, names: Iterable[str]) -> None:
+    for name in names:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and not os.path.islink(path):
+            os.unlink(path)

@@ -1,0 +1,99 @@
+"""A run's state as a checkpoint, and back: what the next iteration depends on, exactly.
+
+    meta          plain data: the run's, and the place: epoch, iter, inner_iter, epoch_len
+    state_dict    weights and buffers, float32 at every level of precision; the average where there is one (averages.py)
+    optimizer     its state_dict
+    loss_scaler   of float16 runs
+    open_step     of a step that is accumulated and not complete: gradients by name, and buffers as they were when it began
+    ranks         for each process: its random generators, and its values for the next log line
+
+Hooks add keys of their own.
+"""
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, Mapping
+
+from mmcv_need.averages import learning_weights, separated
+from mmcv_need.dist_utils import gather_plain
+from mmcv_need.errors import CheckpointError
+from mmcv_need.optim.optimizer_state import load_by_name
+from mmcv_need.random_state import random_state, set_random_state
+from mmcv_need.weights import current_keys, load_weights
+
+
+def checkpoint_of(runner: Any, place: Mapping[str, int], save_optimizer: bool) -> Dict[str, Any]:
+    """The checkpoint of a run. Every rank calls it, and all get the same.
+
+    Args:
+        runner: an EpochBasedRunner.
+        place: epoch, iter and inner_iter: what is complete.
+        save_optimizer: whether training can go on from it.
+    """
+    runner.watch.look()  # an optimizer's counts are right once the last update is known
+    meta = {**runner.meta, **place, 'epoch_len': len(runner.data_loader), 'time': time.asctime()}
+    weights = {key: value.cpu() for key, value in runner.model.module.state_dict().items()}
+    checkpoint: Dict[str, Any] = {'meta': meta, 'state_dict': weights}
+    if save_optimizer:
+        step = runner.optimizer
+        own = {'random': random_state(runner.device), 'log_buffer': runner.log_buffer.state()}
+        checkpoint.update(optimizer=step.optimizer.state_dict(), ranks=gather_plain(own, runner.device))
+        if step.loss_scale:
+            checkpoint['loss_scaler'] = step.loss_scale.state_dict()
+        if place['iter'] < runner.max_iters and not step.window(place['iter'], runner.max_iters)[0]:
+            checkpoint['open_step'] = {
+                'gradients': {name: parameter.grad.cpu() for name, parameter in runner.model.module.named_parameters()
+                              if parameter.grad is not None},
+                'buffers': [buffer.cpu() for buffer in step.buffers_before]}
+    runner.call_hook('before_save_checkpoint', checkpoint)
+    return checkpoint
+
+
+def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Bring a run to where a checkpoint was written.
+
+    Args:
+        runner: an EpochBasedRunner, made as for a new run.
+        path: of the file, for errors.
+        checkpoint: its content.
+
+    Returns:
+        The file's meta data.
+
+    Raises:
+        CheckpointError: the file does not fit, or has no training state.
+    """
+    meta = checkpoint.get('meta') or {}
+    if 'optimizer' not in checkpoint or not {'epoch', 'iter'} <= set(meta):
+        raise CheckpointError(f'{path}: holds no training state to resume from; use --cfg-options load_from={path} '
+                              f'to start a new run from its weights')
+    checkpoint = separated(checkpoint)
+    weights = learning_weights(checkpoint)
+    load_weights(runner.model.module, weights, path, strict=True)
+    _restore_optimizer(runner, path, checkpoint, weights)
+    runner.epoch, runner.iter, runner.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)
+    ranks = checkpoint.get('ranks', [])
+    if runner.rank < len(ranks):  # MMCV's files have none; processes that join now keep their own generators
+        own = ranks[runner.rank]
+        runner.log_buffer.load_state(own['log_buffer'])
+        set_random_state(runner.device, own['random'])
+    runner.call_hook('after_load_checkpoint', checkpoint)
+    return meta
+
+
+def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+    module, step = runner.model.module, runner.optimizer
+    try:
+        note = load_by_name(step.optimizer, checkpoint['optimizer'], current_keys(module, weights), module)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
+    if note:
+        runner.logger.warning('%s: %s', path, note)
+    scaler = checkpoint.get('loss_scaler') or (checkpoint['meta'].get('fp16') or {}).get('loss_scaler')  # the latter: MMCV's
+    if step.loss_scale and scaler:
+        step.loss_scale.load_state_dict(scaler)
+    begun = checkpoint.get('open_step', {'gradients': {}, 'buffers': []})
+    for name, parameter in module.named_parameters():
+        if name in begun['gradients']:
+            parameter.grad = begun['gradients'][name].to(parameter.device)
+    step.buffers_before = [buffer.to(own.device) for buffer, own in zip(begun['buffers'], step.buffers)]

@@ -1,0 +1,141 @@
+"""What a training run leaves in its work directory: names, a mark that it is finished, and how to remove it."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import time
+import warnings
+from typing import Any, Dict, List, Mapping, Optional
+
+from mmcv_need.errors import DataError
+from mmcv_need.serialization.atomic_files import write_atomically
+from mmcv_need.serialization.json_files import read_json
+
+FINISHED = 'finished.json'
+CHECKPOINT = re.compile(r'(best_.+_)?(epoch|iter)_\d+\.pth')
+WRITTEN = rf'({CHECKPOINT.pattern}|latest\.pth|last_checkpoint|{re.escape(FINISHED)})'
+LEFTOVER = re.compile(WRITTEN + r'\.tmp\.(?P<process>\d{1,9})')  # of a process that was killed while it wrote
+OF_A_RUN = re.compile(rf'{WRITTEN}|{LEFTOVER.pattern}|' + r'\d{8}_\d{6}\.log(\.json)?')
+EVENTS, EVENT_FILE = 'tf_logs', re.compile(r'events\.out\.tfevents\..+')  # of TensorBoard
+
+MARKS = ('latest.pth', 'last_checkpoint', FINISHED)  # speak of other files
+
+
+def checkpoint_folder(work_dir: str, out_dir: Optional[str] = None) -> str:
+    """Where a run's checkpoints go: its work directory, or a folder of that name in `out_dir`, as in MMCV."""
+    return work_dir if out_dir is None else os.path.join(out_dir, os.path.basename(os.path.abspath(work_dir)))
+
+
+def mark_finished(work_dir: str, epoch: int, iteration: int, stopped: Optional[str] = None) -> None:
+    """Note that a run did all that it was to do: so many epochs and iterations; `stopped`: why it ended before its last."""
+    record = {'epoch': epoch, 'iter': iteration, 'stopped': stopped, 'time': time.asctime()}
+    write_atomically(os.path.join(work_dir, FINISHED), (json.dumps(record) + '\n').encode())
+
+
+def unmark_finished(work_dir: str) -> None:
+    """A run begins, or goes on: what was noted is true no more."""
+    path = os.path.join(work_dir, FINISHED)
+    if os.path.isfile(path) and not os.path.islink(path):
+        os.unlink(path)
+
+
+def finished_place(work_dir: str) -> Optional[Dict[str, Any]]:
+    """What `mark_finished` noted of a work directory, {'epoch', 'iter', 'stopped'}; None if nothing."""
+    path = os.path.join(work_dir, FINISHED)
+    if not os.path.isfile(path):
+        return None
+    try:
+        record = read_json(path)
+    except DataError as error:
+        warnings.warn(f'passed over: {error}', stacklevel=2)
+        return None
+    if not isinstance(record, dict) or not all(type(record.get(key)) is int for key in ('epoch', 'iter')):
+        return None
+    return {'epoch': record['epoch'], 'iter': record['iter'], 'stopped': record.get('stopped')}
+
+
+def run_files(work_dir: str) -> List[str]:
+    """The files of a work directory that a run made, known by their names; links count only as `latest.pth`."""
+    found = [os.path.join(work_dir, name) for name in _names(work_dir) if OF_A_RUN.fullmatch(name)]
+    events = os.path.join(work_dir, EVENTS)
+    if os.path.isdir(events) and not os.path.islink(events):
+        found += [os.path.join(events, name) for name in _names(events) if EVENT_FILE.fullmatch(name)]
+    return [path for path in found if _is_ours(path)]
+
+
+def remove_run(work_dir: str, keep: str = '') -> None:
+    """Remove what `run_files` gives, and nothing else; a dumped config stays, it may be the one in use.
+
+    Args:
+        keep: how the names of this run's own files begin.
+    """
+    for path in run_files(work_dir):
+        if not (keep and os.path.basename(path).startswith(keep)):
+            os.unlink(path)
+    _remove_if_empty(os.path.join(work_dir, EVENTS))
+
+
+def set_aside(work_dir: str, keep: str = '', beyond: Optional[Mapping[str, int]] = None) -> None:
+    """Move an earlier run's files into `earlier_<time>`, and say so, where another run begins: neither mixes with the other.
+
+    Without checkpoints there is nothing that could be lost, and logs stay where they are.
+
+    Args:
+        keep: how the names of this run's own files begin.
+        beyond: epoch and iter that this run goes on from in this folder: only checkpoints of what came after are moved.
+    """
+    files = [path for path in run_files(work_dir) if not (keep and os.path.basename(path).startswith(keep))]
+    checkpoints = [path for path in files if _is_beyond(os.path.basename(path), beyond or {'epoch': -1, 'iter': -1})]
+    if not checkpoints:
+        return
+    if beyond:  # the marks that speak of them go too, and the logs stay
+        files = checkpoints + [path for path in files if os.path.basename(path) in MARKS]
+    folder = os.path.join(work_dir, time.strftime('earlier_%Y%m%d_%H%M%S'))
+    for path in files:
+        target = os.path.join(folder, os.path.relpath(path, work_dir))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(path, target)
+    _remove_if_empty(os.path.join(work_dir, EVENTS))
+    warnings.warn(f'{work_dir}: had {len(checkpoints)} checkpoints of another run, which are in {folder} now. '
+                  f'--auto-resume goes on with a run, --overwrite removes it', stacklevel=2)
+
+
+def _is_beyond(name: str, place: Mapping[str, int]) -> bool:
+    """Whether a name is of a checkpoint of a later epoch, or iteration, than those."""
+    found = re.fullmatch(r'(?:best_.+_)?(epoch|iter)_(\d+)\.pth', name)
+    return bool(found) and int(found.group(2)) > place[found.group(1)]
+
+
+def _remove_if_empty(folder: str) -> None:
+    if os.path.isdir(folder) and not os.path.islink(folder) and not os.listdir(folder):
+        os.rmdir(folder)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove what processes that were killed while they wrote a checkpoint have left; those that live are let be."""
+    for name in _names(folder):
+        match = LEFTOVER.fullmatch(name)
+        process = int(match.group('process')) if match else None
+        if process is not None and (process == os.getpid() or not _is_alive(process)):  # an earlier one may have had our number
+            os.unlink(os.path.join(folder, name))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
+def _is_ours(path: str) -> bool:
+    mode = os.lstat(path).st_mode
+    return stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and os.path.basename(path).startswith('latest.pth'))
+
+
+def _names(folder: str) -> List[str]:
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []

@@ -1,0 +1,35 @@
+"""Which files a hook may remove, and when."""
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
+
+
+@pytest.mark.parametrize('bad', ['../precious.pth', '/etc/passwd', 'sub/epoch_1.pth', 'notes.txt', 5, None])
+def test_a_checkpoint_that_lists_other_files_gets_none_removed(tmp_path, bad):
+    state = {'folder': os.path.realpath(tmp_path), 'regular': [bad, 'epoch_1.pth']}
+    assert known_files(state, 'regular', str(tmp_path)) == ['epoch_1.pth']
+    assert known_files({**state, 'regular': bad}, 'regular', str(tmp_path)) == []
+    assert known_files({}, 'regular', str(tmp_path)) == []
+
+
+def test_links_and_folders_are_not_removed(tmp_path):
+    (tmp_path / 'epoch_1.pth').mkdir()
+    (tmp_path / 'precious').write_text('')
+    (tmp_path / 'epoch_2.pth').symlink_to('precious')
+    remove_files(str(tmp_path), ['epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'])
+    assert sorted(os.listdir(tmp_path)) == ['epoch_1.pth', 'epoch_2.pth', 'precious']
+
+
+def test_a_file_of_another_moment_is_no_proof(tmp_path):
+    torch.save({'meta': {'iter': 3}}, tmp_path / 'x.pth')
+    said = []
+    logger = SimpleNamespace(error=lambda message, *given: said.append(message % given))
+    assert can_be_read(str(tmp_path / 'x.pth'), 3, logger) and not said
+    assert not can_be_read(str(tmp_path / 'x.pth'), 4, logger)
+    assert not can_be_read(str(tmp_path / 'y.pth'), 3, logger) and len(said) == 2

@@ -1,0 +1,35 @@
+"""Which values of a metric are better."""
+from __future__ import annotations
+
+import pytest
+
+from mmcv_need.errors import ConfigError
+from mmcv_need.hooks.metric_rules import better_rule
+
+
+@pytest.mark.parametrize('metric', [
+    'mAP', 'bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_s', 'coco/bbox_mAP_75', 'pascal_voc/mAP', 'AP50', 'AR@100', 'AR_s@1000',
+    'bbox_AR@300', 'recall', 'recall@300@0.5', 'acc', 'top1_acc', 'accuracy_top-1', 'mIoU', 'aAcc', 'auc', 'precision'])
+def test_of_a_score_the_greater_values_are_better(metric):
+    assert better_rule(metric) == 'greater'
+
+
+@pytest.mark.parametrize('metric', ['loss', 'loss_cls', 'val_loss', 'bbox/loss', 'loss_acc'])
+def test_of_a_loss_the_smaller_values_are_better(metric):
+    assert better_rule(metric) == 'less'
+
+
+@pytest.mark.parametrize('metric', ['heatmap_error', 'arbitrary', 'topology', 'glossy', 'x', ''])
+def test_a_name_that_only_looks_like_one_says_nothing(metric):
+    with pytest.raises(ConfigError, match="^'" + metric + "': the name of this metric does not say.*Set rule='greater' or"):
+        better_rule(metric)
+
+
+@pytest.mark.parametrize('rule', ['greater', 'less'])
+def test_what_the_config_says_settles_it(rule):
+    assert better_rule('bbox_mAP', rule) == better_rule('x', rule) == rule
+
+
+def test_another_rule_is_refused():
+    with pytest.raises(ConfigError, match=r"^rule: expected 'greater' or 'less', not 'max'$"):
+        better_rule('mAP', 'max')
