@@ -6,13 +6,18 @@ fail() {
     exit 2
 }
 
-# parse_flags 'NAME NAME ...' ARGS...: `--name=value` sets the variable `name`, for these names only.
+# parse_flags 'NAME NAME ...' 'SWITCH ...' ARGS...: `--name=value` sets the variable `name`, `--switch` sets the variable
+# `switch` to `yes`, for these names only.
 parse_flags() {
-    local known=" $1 " flag
-    shift
+    local known=" $1 " switches=" $2 " flag
+    shift 2
     for flag in "$@"; do
+        if [[ "$flag" =~ ^--([a-z_]+)$ && "$switches" == *" ${BASH_REMATCH[1]} "* ]]; then
+            printf -v "${BASH_REMATCH[1]}" '%s' yes
+            continue
+        fi
         if [[ ! "$flag" =~ ^--([a-z_]+)(=|$) || "$known" != *" ${BASH_REMATCH[1]} "* ]]; then
-            fail "unknown flag '$flag'; known, each as --name=value:${known% }"
+            fail "unknown flag '$flag'; known, each as --name=value:${known% }; without a value:${switches% }"
         fi
         [[ "$flag" == --*=?* ]] || fail "'$flag' needs a value: --${BASH_REMATCH[1]}=VALUE"
         printf -v "${BASH_REMATCH[1]}" '%s' "${flag#*=}"

@@ -2,17 +2,18 @@
 # Train a small SSD on drawn shapes, from a fresh clone on: environment, data, training, evaluation, report.
 #
 #     bash test/train_demo.sh [--data_path=data/demo] [--config=configs/ssd_demo.py] [--work_dir=work_dirs/CONFIG_NAME]
-#                             [--device=auto|npu|cuda|cpu] [--train_epochs=N]
+#                             [--device=auto|npu|cuda|cpu] [--train_epochs=N] [--overwrite]
 #
-# Without --data_path the data is drawn first. A second run goes on where the first one ended, or just reports it.
+# Without --data_path the data is drawn first. A second run goes on where an interrupted one ended; a finished one is refused,
+# unless --overwrite removes it and starts anew.
 # Output goes to the screen and to test/output/demo/train_demo.log; the exit status is the training's.
 set -euo pipefail
 test_dir="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=test/common.sh
 source "$test_dir/common.sh"
 
-data_path='' work_dir='' config='' device=auto train_epochs=''
-parse_flags 'data_path work_dir config device train_epochs' "$@"
+data_path='' work_dir='' config='' device=auto train_epochs='' overwrite=''
+parse_flags 'data_path work_dir config device train_epochs' overwrite "$@"
 [[ "$device" =~ ^(auto|npu|cuda|cpu)$ ]] || fail "--device must be auto, npu, cuda or cpu, got '$device'"
 [[ -z "$train_epochs" ]] || check_count train_epochs
 [[ -z "$data_path" || -d "$data_path" ]] || fail "--data_path: no folder '$data_path'"
@@ -37,7 +38,9 @@ fi
 batch_size="$("$PYTHON" tools/print_config.py "$config" --key data.samples_per_gpu)"
 [[ "$batch_size" =~ ^[1-9][0-9]*$ ]] || fail "$config: data.samples_per_gpu must be a whole number, got '$batch_size'"
 
-command=("$PYTHON" tools/train.py "$config" --work-dir "$work_dir" --auto-resume --seed 0
+go_on=--auto-resume
+[[ -z "$overwrite" ]] || go_on=--overwrite
+command=("$PYTHON" tools/train.py "$config" --work-dir "$work_dir" "$go_on" --seed 0
     --device "$device" --data-root "$data_path")
 [[ -z "$train_epochs" ]] || command+=(--cfg-options "runner.max_epochs=$train_epochs")
 start="$(date +%s)"

@@ -88,6 +88,14 @@ def test_the_demo_trains_and_reports_what_the_logs_say(clone):
                           "'--cfg-options', 'runner.max_epochs=7']")
 
 
+def test_overwrite_is_passed_on_and_takes_no_value(clone):
+    result = run('bash', 'test/train_demo.sh', '--data_path=shapes', '--overwrite', cwd=clone)
+    assert result.returncode == 0, result.stderr
+    assert "'--overwrite', '--seed'" in result.stdout and '--auto-resume' not in result.stdout
+    refused = run('bash', 'test/train_demo.sh', '--data_path=shapes', '--overwrite=yes', cwd=clone)
+    assert refused.returncode == 2 and 'without a value: overwrite' in refused.stderr
+
+
 def test_paths_are_relative_to_where_the_user_stands(clone):
     outside = clone.parent
     result = run('bash', clone / 'test/train_demo.sh', '--data_path=a clone/shapes', '--work_dir=here', cwd=outside)

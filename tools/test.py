@@ -15,19 +15,22 @@ from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.dist_utils import get_dist_info
 from mmcv_need.errors import UserError
 from mmcv_need.logger import get_logger
+from mmcv_need.precision import LEVELS
 from mmcv_need.registry import build
 from mmdet.apis import test_detector
 from mmdet.apis.checks import require
 from mmdet.apis.classes import check_classes, warn_of_other_classes
 from mmdet.apis.command_line import add_card_options, add_common_options, read_config, run, start_device
 from mmdet.apis.data_root import check_data_files
+from mmdet.apis.datasets import build_dataset, mirror_too
+from mmdet.apis.dialects import override_precision
 from mmdet.apis.evaluation import add_eval_options, eval_arguments, report, take_eval_options
 from mmdet.apis.inference import load_detector
 from mmdet.apis.painting import painted_paths, save_painted, show_painted
 from mmdet.apis.results import SUFFIXES, check_writable, prepare_file, prepare_folder, write_results
 from mmdet.apis.settings import DataSettings
 from mmdet.apis.test import finish_batch
-from mmdet.apis.train import build_dataset
+from mmdet.apis.train import build_precision
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets import eval_loader
 
@@ -45,6 +48,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--show-dir', metavar='DIR', help='save painted pictures')
     parser.add_argument('--show-score-thr', type=float, default=0.3, metavar='SCORE',
                         help='paint detections from this score on')
+    parser.add_argument('--wait-time', type=float, default=0, metavar='SECONDS',
+                        help='with --show: go on after so long; 0 waits for a key')
+    parser.add_argument('--tta', action='store_true', help='look at each picture mirrored, too')
+    parser.add_argument('--opt-level', choices=LEVELS, help="float32, autocast, or half weights; the config's by default")
     parser.add_argument('--work-dir', help='write eval_<time>.json with config and metrics here')
     for name in IDLE:
         parser.add_argument(f"--{name.replace('_', '-')}", **({} if name == 'tmpdir' else {'action': 'store_true'}),
@@ -58,6 +65,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     take_eval_options(parser, args)
     if not (args.eval or args.out or args.format_only or args.show or args.show_dir):
         parser.error('say what to do with the detections: --eval bbox, --out FILE, --format-only, --show or --show-dir DIR')
+    if args.wait_time < 0:
+        parser.error(f'--wait-time {args.wait_time:g}: expected seconds, or 0 to wait for a key')
     if args.out and not args.out.endswith(SUFFIXES):
         parser.error(f'--out {args.out}: expected a name that ends in .json, .pkl or .pickle')
     return args
@@ -86,7 +95,7 @@ def deliver(args: argparse.Namespace, options: Mapping[str, Any], results: Seque
     if args.show_dir:
         save_painted(args.show_dir, results, dataset, args.show_score_thr)
     if args.show:
-        show_painted(results, dataset, args.show_score_thr)
+        show_painted(results, dataset, args.show_score_thr, args.wait_time)
     metric = report(args, options, results, dataset, logger)
     if metric and args.work_dir:
         name = time.strftime('eval_%Y%m%d_%H%M%S.json')
@@ -97,9 +106,12 @@ def deliver(args: argparse.Namespace, options: Mapping[str, Any], results: Seque
 def main(arguments: Sequence[str]) -> None:
     args = parse(arguments)
     cfg = read_config(args)
+    override_precision(cfg, args.opt_level)
     require(cfg, 'model', 'data')
     if cfg.data.get('test') is None:
         raise UserError(f"{args.config}: has no data.test to evaluate on")
+    if args.tta:
+        mirror_too(cfg)
     check_data_files(cfg, 'test')
     prepare_outputs(args)
     device = start_device(args, cfg)
@@ -118,7 +130,9 @@ def main(arguments: Sequence[str]) -> None:
         if getattr(args, name):
             logger.info('--%s has no effect: %s', name.replace('_', '-'), IDLE[name])
     loader = eval_loader(dataset, *build(cfg, DataSettings, key='data').for_section('test'), rank, world_size)
-    results = test_detector(MMDataParallel(model, device, finish_batch), loader)
+    precision = build_precision(cfg, device)
+    logger.info('Precision: %s', precision)
+    results = test_detector(MMDataParallel(model, device, finish_batch, precision), loader)
     if rank == 0:
         deliver(args, options, results, dataset, logger)
 

@@ -2,17 +2,21 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Sequence, Tuple
+from typing import Any
 
-from mmcv_need.builder import OPTIMIZERS
+from mmcv_need.builder import check_optimizer
 from mmcv_need.config import Config
 from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
 from mmcv_need.hooks import HOOKS, CheckpointHook
-from mmcv_need.precision import HalfPrecision
+from mmcv_need.precision import Precision
+from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import check
-from mmdet.apis.dialects import lookup, with_lr_hook
+from mmdet.apis.auto_scale_lr import check_auto_scale_lr
+from mmdet.apis.dialects import POLICIES, with_policy_hook
+from mmdet.apis.dialects.spellings import lookup
 from mmdet.apis.settings import DataSettings, DistSettings, EvaluationSettings, LogSettings, OptimizerSettings
+from mmdet.apis.workflow import workflow_of
 from mmdet.datasets import DATASETS
 from mmdet.models import DETECTORS
 
@@ -20,13 +24,15 @@ from mmdet.models import DETECTORS
 KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
         'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs', 'fp16',
-        'dist_params')
+        'dist_params', 'precision', 'opt_level', 'loss_scale', 'optim_wrapper', 'momentum_config', 'auto_scale_lr')
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
-            'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params')  # dicts, if not None
+            'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params', 'optim_wrapper', 'momentum_config',
+            'auto_scale_lr')  # dicts, if not None
 LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
-UNSUPPORTED = ('momentum_config', 'custom_imports', 'auto_scale_lr', 'ema_config')
+UNSUPPORTED = {'custom_imports': 'Remove it, or set it to None',
+               'ema_config': "An average of the weights is custom_hooks = [dict(type='EMAHook')]"}
 # What MMDetection's own config files and dumps define and nothing here needs to read: threads and workers follow the machine.
 VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
              'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
@@ -52,18 +58,23 @@ def check_sections(cfg: Config, *datasets: str) -> None:
     if 'val' in datasets:
         check_has_metrics(cfg, 'data.val', cfg.data['val'])
     check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
-    sections = {'optimizer': OPTIMIZERS, 'optimizer_config': OptimizerSettings,
+    sections = {'optimizer_config': OptimizerSettings,
                 'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings,
                 'dist_params': DistSettings}
     for section, kind in sections.items():
         if cfg.get(section) is not None:
             check(cfg, kind, key=section)
-    if cfg.get('fp16') is not None:
-        check(cfg, HalfPrecision, key='fp16', given=('device',))
-    if cfg.get('lr_config') is not None:
-        check(with_lr_hook(cfg), HOOKS, key='lr_config')
-    for i, _ in enumerate(cfg.get('custom_hooks') or []):
+    if cfg.get('precision') is not None:
+        check(cfg, Precision, key='precision', given=('device',))
+    if cfg.get('optimizer') is not None:
+        check_optimizer(cfg)
+    check_auto_scale_lr(cfg)
+    for section, suffix in POLICIES.items():
+        if cfg.get(section) is not None:
+            check(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
+    for i, hook in enumerate(cfg.get('custom_hooks') or []):
         check(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
+        check_priority(cfg, f'custom_hooks.{i}.priority', hook)
     hooks = (cfg.get('log_config') or {}).get('hooks', [])
     if not isinstance(hooks, (list, tuple)):
         raise ConfigError(f"{cfg.where('log_config.hooks')}: log_config.hooks: expected a list, not {hooks!r}")
@@ -73,6 +84,18 @@ def check_sections(cfg: Config, *datasets: str) -> None:
         raise ConfigError(f"{cfg.where('log_level')}: log_level: expected one of {', '.join(LOG_LEVELS)}, "
                           f'not {cfg.log_level!r}')
     workflow_of(cfg)
+
+
+def check_priority(cfg: Config, key: str, hook: Any) -> None:
+    """A hook's `priority`, if it has one, is one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        get_priority(hook.get('priority', Priority.NORMAL))
+    except ConfigError as error:
+        raise ConfigError(f'{cfg.where(key)}: {key}: {error}'.lstrip(': ')) from error
 
 
 def check_top_level(cfg: Config) -> None:
@@ -86,7 +109,7 @@ def check_top_level(cfg: Config) -> None:
             if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
                 raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
         if key in UNSUPPORTED and cfg[key] not in (None, False) and lookup(cfg, f'{key}.enable', True):
-            raise ConfigError(f'{cfg.where(key)}: {key}: not supported. Remove it, or set it to None')
+            raise ConfigError(f'{cfg.where(key)}: {key}: not supported. {UNSUPPORTED[key]}')
         if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:
             continue
         close = nearest(key, KEYS, cutoff=0.75)
@@ -128,12 +151,3 @@ def check_has_metrics(cfg: Config, key: str, dataset: Any) -> None:
         raise ConfigError(f'{cfg.where(key)}: {key}: a {made.__name__} has no metrics; name the dataset itself'.lstrip(': '))
     for i, part in enumerate(dataset.get('datasets', [])):
         check_has_metrics(cfg, f'{key}.datasets.{i}', part)
-
-
-def workflow_of(cfg: Config) -> Sequence[Tuple[str, int]]:
-    """`workflow`, of which only training is supported."""
-    workflow = [tuple(step) if isinstance(step, list) else step for step in cfg.get('workflow') or [('train', 1)]]
-    if workflow != [('train', 1)]:
-        raise ConfigError(f"{cfg.where('workflow')}: workflow {workflow}: only [('train', 1)] is supported; "
-                          f'evaluation during training is set by `evaluation`')
-    return workflow

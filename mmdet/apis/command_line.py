@@ -107,15 +107,24 @@ def print_warning(message: Any, *_: Any, **__: Any) -> None:
 def run(main: Callable[[Sequence[str]], Any]) -> None:
     """Call a command line's `main`: what the user can mend is one line on stderr and status 2, an interrupt status 130.
 
+    So is a file or folder that cannot be used. What `main` returns is the status otherwise.
+
     A warning is one line too, whatever the number of processes.
     """
     warnings.showwarning = print_warning
     try:
-        main(sys.argv[1:])
+        status = main(sys.argv[1:])
         leave_dist()
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f'error: {error.filename}: {error.strerror}', file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
+    if status:
+        sys.exit(status)

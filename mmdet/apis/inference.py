@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from mmcv_need import device as devices
-from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
+from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build, check
+from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.apis.checks import require
 from mmdet.apis.classes import label_names
 from mmdet.apis.dataset_lists import first_dataset

@@ -92,13 +92,13 @@ def save_painted(folder: str, results: Sequence[Detections], dataset: Any, score
             raise UserError(f'{path}: cannot be written; is it the name of a picture, and is there space?')
 
 
-def show_painted(results: Sequence[Detections], dataset: Any, score_thr: float) -> None:
-    """One picture after another in a window; any key goes on, q or Esc ends."""
+def show_painted(results: Sequence[Detections], dataset: Any, score_thr: float, seconds: float = 0) -> None:
+    """One picture after another in a window; any key goes on, and so do `seconds` if not 0; q or Esc ends."""
     try:
         for name, img in painted(results, dataset, score_thr):
             cv2.imshow('detections', img)
             cv2.setWindowTitle('detections', name)
-            if cv2.waitKey(0) in (ord('q'), 27):
+            if cv2.waitKey(round(1000 * seconds)) in (ord('q'), 27):
                 break
         cv2.destroyAllWindows()
     except cv2.error as error:  # opencv-python-headless, or no screen

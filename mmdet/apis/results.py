@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from mmcv_need.errors import DataError, UserError
-from mmcv_need.json_files import read_json
-from mmcv_need.pickles import load_pickle
+from mmcv_need.serialization.json_files import read_json
+from mmcv_need.serialization.pickles import load_pickle
 from mmdet.core.evaluation.coco_api import result_rows
 from mmdet.core.post_processing.detections import Detections
 

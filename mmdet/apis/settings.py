@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from mmcv_need.errors import ConfigError
+from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.registry import LAZY
 
 
@@ -42,35 +43,50 @@ class EvaluationSettings:
     """`evaluation`: when to evaluate while training, and what for.
 
     Args:
-        interval, start: epochs between evaluations, and the first to evaluate after.
+        interval, start, by_epoch: epochs (or iterations) between evaluations, and the first to evaluate after.
+        save_best, rule: the metric whose best checkpoint is kept, and what is better; see EvalHook.
+        gpu_collect, tmpdir: of MMDetection's configs; detections are gathered over the process group anyway.
         metric: name or names; None takes the dataset's own.
         classwise, proposal_nums, iou_thrs, metric_items, iou_thr: arguments of the dataset's `evaluate`, where it has them.
     """
 
-    def __init__(self, interval: int = 1, start: Optional[int] = None, metric: Any = None, classwise: Optional[bool] = None,
-                 proposal_nums: Optional[Sequence[int]] = None, iou_thrs: Any = None,
+    def __init__(self, interval: int = 1, start: Optional[int] = None, by_epoch: bool = True, save_best: Optional[str] = None,
+                 rule: Optional[str] = None, gpu_collect: bool = False, tmpdir: Optional[str] = None, metric: Any = None,
+                 classwise: Optional[bool] = None, proposal_nums: Optional[Sequence[int]] = None, iou_thrs: Any = None,
                  metric_items: Optional[Sequence[str]] = None, iou_thr: Any = None):
         if interval < 1:
             raise ConfigError(f'interval must be at least 1, not {interval}')
-        self.when = {'interval': interval, 'start': start}
+        if save_best is not None:
+            BestCheckpoint(save_best, rule)  # knows what is better, or says that it does not
+        self.when = {'interval': interval, 'start': start, 'by_epoch': by_epoch, 'save_best': save_best, 'rule': rule}
         options = {'metric': metric, 'classwise': classwise, 'proposal_nums': proposal_nums, 'iou_thrs': iou_thrs,
                    'metric_items': metric_items, 'iou_thr': iou_thr}
         self.options = {name: value for name, value in options.items() if value is not None}
 
 
 class GradClip:
-    """`optimizer_config.grad_clip`: arguments of `torch.nn.utils.clip_grad_norm_`."""
+    """`optimizer_config.grad_clip`: the largest norm of the gradients, more than 0, and its kind, such as 2 or 'inf'."""
 
-    def __init__(self, max_norm: float, norm_type: float = 2.0):
+    def __init__(self, max_norm: float, norm_type: Any = 2.0):
         self.max_norm, self.norm_type = float(max_norm), float(norm_type)
+        if not (self.max_norm > 0 and self.norm_type > 0):
+            raise ConfigError(f'expected max_norm and norm_type of more than 0, not {max_norm} and {norm_type}')
 
 
 class OptimizerSettings:
-    """`optimizer_config`: what happens between the gradients and the step."""
+    """`optimizer_config`: what happens between the gradients and the step.
+
+    Args:
+        grad_clip: None does not clip.
+        cumulative_iters: iterations whose gradients are averaged into one step.
+    """
     config_parts = {'grad_clip': GradClip}
 
-    def __init__(self, grad_clip: Optional[GradClip] = None):
+    def __init__(self, grad_clip: Optional[GradClip] = None, cumulative_iters: int = 1):
+        if cumulative_iters < 1:
+            raise ConfigError(f'cumulative_iters must be at least 1, not {cumulative_iters}')
         self.grad_clip = None if grad_clip is None else vars(grad_clip)
+        self.cumulative_iters = cumulative_iters
 
 
 class DistSettings:

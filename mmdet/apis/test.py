@@ -50,12 +50,12 @@ def detect(model: Any, batch: Union[Dict[str, Any], List[Dict[str, Any]]]) -> Li
         model: a wrapper, in evaluation mode.
         batch: as collated; a list has a batch for each view of the same pictures.
     """
-    if isinstance(batch, dict):
-        batch = model.on_device(batch)
-        return model.module(img=batch['img'], img_metas=batch['img_metas'], return_loss=False, rescale=True)
-    views = [model.on_device(view) for view in batch]
+    views = [model.on_device(view) for view in ([batch] if isinstance(batch, dict) else batch)]
     imgs, metas = [view['img'] for view in views], [view['img_metas'] for view in views]
-    return model.module(img=imgs, img_metas=metas, return_loss=False, rescale=True)
+    if isinstance(batch, dict):
+        (imgs,), (metas,) = imgs, metas
+    with model.computing():
+        return model.module(img=imgs, img_metas=metas, return_loss=False, rescale=True)
 
 
 def _to_rows(shard: Sequence[Detections], rank: int, world_size: int) -> np.ndarray:

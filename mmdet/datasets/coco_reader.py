@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from mmcv_need.errors import DataError, did_you_mean
-from mmcv_need.json_files import read_json
+from mmcv_need.serialization.json_files import read_json
 from mmdet.datasets.annotations import IGNORED, LEFT_OUT, WANTED, Annotations
 
 WHERE_COCO_GOES = ('Download COCO 2017 from https://cocodataset.org/#download and unpack it so that data/coco/ holds '

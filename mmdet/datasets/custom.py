@@ -7,8 +7,8 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from mmcv_need.errors import DataError
-from mmcv_need.json_files import read_json
-from mmcv_need.pickles import load_pickle
+from mmcv_need.serialization.json_files import read_json
+from mmcv_need.serialization.pickles import load_pickle
 from mmdet.core.evaluation.mean_ap import area_under_curve
 from mmdet.core.evaluation.voc_metric import VocMetric
 from mmdet.datasets.annotations import IGNORED, WANTED, Picture, in_columns

@@ -5,8 +5,9 @@ import warnings
 
 from torch import nn
 
-from mmcv_need.checkpoint import load_weights, read_checkpoint, state_dict_of
+from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.pretrained import local_file
+from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.models.builder import INITIALIZERS
 
 
@@ -31,7 +32,7 @@ class Pretrained:
     def __call__(self, module: nn.Module) -> None:
         state = state_dict_of(read_checkpoint(self.path))
         cut = {key[len(self.prefix):]: value for key, value in state.items() if key.startswith(self.prefix)}
-        lacking = load_weights(module, cut, self.path)._replace(unexpected=[])
+        lacking = load_weights(module, cut, self.path)._replace(unexpected={})
         if any(lacking):
             warnings.warn(f'{self.path}: does not hold all weights of {type(module).__name__}, which keeps its random first '
                           f'weights for the others; {lacking}', UserWarning, stacklevel=2)

@@ -89,7 +89,8 @@ def main(config, folder, trials):
 
     def final(work_dir, unit):
         content = read_checkpoint(str(work_dir / LAST[unit]))
-        return {key: content[key] for key in ('state_dict', 'optimizer', 'rng')}, content['meta']['iter']
+        kept = {'random': content['ranks'][0]['random'], **{key: content[key] for key in ('state_dict', 'optimizer')}}
+        return kept, content['meta']['iter']
 
     def identical(a, b):
         if isinstance(a, torch.Tensor):

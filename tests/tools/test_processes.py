@@ -45,7 +45,7 @@ def test_a_warning_is_said_by_one_of_the_two(run, words):
 def test_half_precision_trains_in_two_processes_too(work, tiny, tmp_path):
     torchrun('tools/train.py', tiny, '--work-dir', tmp_path, '--seed', '2', '--no-validate', '--max_steps', 4,
              '--cfg-options', 'data.samples_per_gpu=2', 'fp16.loss_scale=512.')
-    assert 'Precision: float16' in next(tmp_path.glob('*.log')).read_text()
+    assert 'Precision: O1, float32 weights, float16' in next(tmp_path.glob('*.log')).read_text()
     records = [[json.loads(line) for line in next(folder.glob('*.log.json')).read_text().splitlines()][1:3]
                for folder in (tmp_path, work)]
     losses, exact = ([record['loss'] for record in half] for half in records)

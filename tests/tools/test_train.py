@@ -21,14 +21,14 @@ METRICS = ['bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m',
 
 def training_state(run, name='latest.pth'):
     content = run.checkpoint(name)
-    return {key: content[key] for key in ('state_dict', 'optimizer', 'rng')}
+    return {'state_dict': content['state_dict'], 'optimizer': content['optimizer'], 'random': content['ranks'][0]['random']}
 
 
 def test_a_run_leaves_logs_checkpoints_and_its_config(trained):
     log, record = (path.name for path in sorted(trained.folder.glob('*.log*')))
     assert re.fullmatch(r'\d{8}_\d{6}\.log', log) and record == f'{log}.json'
-    assert trained.names == sorted([log, record, 'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'last_checkpoint', 'latest.pth',
-                                    'tiny.py'])
+    assert trained.names == sorted([log, record, 'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'finished.json',
+                                    'last_checkpoint', 'latest.pth', 'tiny.py'])
     assert os.readlink(trained.folder / 'latest.pth') == 'epoch_3.pth'
 
 
@@ -143,7 +143,7 @@ def test_evaluation_changes_nothing_about_training(trained, training, same):
 def test_a_run_goes_on_from_a_checkpoint(trained, training, same):
     other = training('--resume-from', trained.folder / 'epoch_1.pth')
     assert [name for name in other.names if name.startswith('epoch')] == ['epoch_2.pth', 'epoch_3.pth']
-    assert [record['epoch'] for record in other.of('val')] == [2, 3]
+    assert other.of('val') == trained.of('val')  # that of the first epoch too, which follows its checkpoint
     assert same(training_state(other), training_state(trained))
 
 
@@ -151,7 +151,7 @@ def test_a_run_goes_on_from_the_middle_of_an_epoch(trained, training, same):
     by_iteration = ['--cfg-options', 'checkpoint_config.by_epoch=False', 'checkpoint_config.interval=3',
                     'checkpoint_config.max_keep_ckpts=2']
     stopped = training('--max_steps', 10, *by_iteration)
-    assert [name for name in stopped.names if name.startswith('iter')] == ['iter_6.pth', 'iter_9.pth']
+    assert [name for name in stopped.names if name.startswith('iter')] == ['iter_10.pth', 'iter_9.pth']
     other = training('--auto-resume', *by_iteration, folder=stopped.folder)
     assert [name for name in other.names if name.startswith('iter')] == ['iter_18.pth', 'iter_21.pth']
     assert same(training_state(other, 'iter_21.pth'), training_state(trained))
@@ -162,11 +162,70 @@ def test_auto_resume_starts_anew_where_there_is_nothing(trained, training, same)
     assert same(other.checkpoint('epoch_1.pth')['state_dict'], trained.checkpoint('epoch_1.pth')['state_dict'])
 
 
-def test_auto_resume_of_a_finished_run_does_nothing_more(training, same):
+def test_auto_resume_of_a_finished_run_is_refused(training):
     finished = training('--cfg-options', 'runner.max_epochs=1', '--no-validate')
-    before = (finished.folder / 'epoch_1.pth').read_bytes()
-    training('--auto-resume', '--cfg-options', 'runner.max_epochs=1', '--no-validate', folder=finished.folder)
-    assert (finished.folder / 'epoch_1.pth').read_bytes() == before
+    before = {path: path.read_bytes() for path in finished.folder.iterdir()}
+    with pytest.raises(ConfigError, match=r'this run is finished \(1 epochs, 7 iterations\)\. Evaluate it .* --overwrite'):
+        training('--auto-resume', '--cfg-options', 'runner.max_epochs=1', '--no-validate', folder=finished.folder)
+    assert {path: path.read_bytes() for path in finished.folder.iterdir()} == before
+
+
+def test_a_finished_run_can_be_trained_longer(trained, training, same):
+    run = training('--cfg-options', 'runner.max_epochs=1')
+    training('--resume', 'auto', folder=run.folder)
+    assert same(training_state(run), training_state(trained)) and len(run.of('val')) == 4
+
+
+def test_overwrite_starts_anew_and_removes_only_what_a_run_made(trained, training, same):
+    run = training('--no-validate', '--cfg-options', 'runner.max_epochs=2')
+    (run.folder / 'notes.txt').write_text('mine')
+    training('--overwrite', '--max_steps', '7', '--no-validate', folder=run.folder)
+    assert len(run.of('train')) == 3
+    assert [name for name in run.names if name.endswith('.pth')] == ['epoch_1.pth', 'latest.pth']
+    assert (run.folder / 'notes.txt').read_text() == 'mine'
+    assert same(run.checkpoint()['state_dict'], trained.checkpoint('epoch_1.pth')['state_dict'])
+
+
+def test_a_new_run_sets_an_earlier_one_aside(training):
+    run = training('--max_steps', 8, '--no-validate')
+    left, config = {name for name in run.names if not name.endswith('.py')}, run.checkpoint()['meta']['config']
+    with pytest.warns(UserWarning, match=r'had 2 checkpoints of another run, .* --auto-resume .* --overwrite'):
+        training('--max_steps', 3, '--no-validate', folder=run.folder)
+    aside, = run.folder.glob('earlier_*')
+    assert {path.name for path in aside.iterdir()} == left
+    assert torch.load(aside / 'latest.pth', weights_only=True)['meta']['config'] == config
+    assert [name for name in run.names if name.endswith('.pth')] == ['iter_3.pth', 'latest.pth']
+    training('--auto-resume', '--max_steps', 5, '--no-validate', folder=run.folder)
+    assert run.checkpoint()['meta']['iter'] == 5  # it goes on with the later run
+
+
+@pytest.mark.parametrize('options', [[], ['--overwrite']])
+def test_a_new_run_does_not_take_its_own_weights_away(training, options):
+    run = training('--max_steps', 2, '--no-validate')
+    before = run.names
+    with pytest.raises(ConfigError, match=r"is of an earlier run in this run's work dir; choose another --work-dir"):
+        training('--max_steps', 2, *options, '--cfg-options', f'load_from={run.folder}/latest.pth', folder=run.folder)
+    assert run.names == before
+
+
+def test_a_run_that_stopped_because_it_got_no_better_is_finished(training, tiny, tmp_path):
+    config = tmp_path / 'stopping.py'
+    config.write_text(f"_base_ = {str(tiny)!r}\n"
+                      "custom_hooks = [dict(type='EarlyStoppingHook', monitor='bbox_mAP', min_delta=9., patience=1)]\n")
+    run = training(config=config)
+    assert len(run.of('val')) == 2 and 'epoch_2.pth' in run.names and 'epoch_3.pth' not in run.names
+    with pytest.raises(ConfigError, match=r'this run is finished \(2 epochs, 14 iterations, bbox_mAP did not get better'):
+        training('--auto-resume', config=config, folder=run.folder)
+
+
+def test_a_run_at_its_time_limit_says_that_it_can_go_on(tools, training, tiny, tmp_path, same, trained):
+    config = tmp_path / 'limited.py'
+    config.write_text(f"_base_ = {str(tiny)!r}\ncustom_hooks = [dict(type='TimeLimitHook', limit=1e-3, margin=0.)]\n")
+    words = [str(word) for word in (config, '--work-dir', tmp_path / 'run', '--seed', 3, '--device', 'cpu')]
+    assert tools.modules['train'].main(words) == 75
+    assert {'iter_1.pth'} <= set(os.listdir(tmp_path / 'run')) and not (tmp_path / 'run/finished.json').exists()
+    run = training('--auto-resume', '--cfg-options', 'custom_hooks=None', config=config, folder=tmp_path / 'run')
+    assert same(training_state(run), training_state(trained)) and 'iter_1.pth' not in run.names
 
 
 @pytest.mark.parametrize('steps', [1, 7, 9])
@@ -186,7 +245,8 @@ def test_load_from_starts_a_new_run_from_the_weights(trained, training):
 def test_half_precision_learns_like_float32_and_resumes_to_the_same_weights(trained, training, same):
     half = ('--cfg-options', 'fp16.loss_scale=512.', 'runner.max_epochs=2', 'log_config.interval=2')
     whole = training('--no-validate', *half)
-    assert 'Precision: float16' in whole.logs[0].read_text() and 'Precision: float32' in trained.logs[0].read_text()
+    assert 'Precision: O1, float32 weights, float16' in whole.logs[0].read_text()
+    assert 'Precision: O0, float32' in trained.logs[0].read_text()
     losses, exact = ([record['loss'] for record in run.of('train')[:6]] for run in (whole, trained))
     assert losses == pytest.approx(exact, rel=0.1) and losses != exact
     assert {value.dtype for value in whole.checkpoint()['state_dict'].values()} <= {torch.float32, torch.int64}
@@ -249,3 +309,54 @@ def test_print_config_prints_the_config_and_its_places(tools, tiny, capsys):
     assert printed.startswith('Config:\n') and "runner = dict(type='EpochBasedRunner', max_epochs=9)" in printed
     tools.print_config(tiny, '--key', 'model.bbox_head.num_classes', '--where')
     assert re.fullmatch(r'6  # .*configs/_base_/models/ssd_demo.py:\d+\n', capsys.readouterr().out)
+
+
+def test_a_run_that_goes_on_from_an_older_checkpoint_sets_the_later_ones_aside(training):
+    run = training('--no-validate')
+    with pytest.warns(UserWarning, match='had 2 checkpoints of another run'):
+        training('--no-validate', '--resume-from', run.folder / 'epoch_1.pth', '--max_steps', 9, folder=run.folder)
+    assert [name for name in run.names if name.endswith('.pth')] == ['epoch_1.pth', 'iter_9.pth', 'latest.pth']
+    training('--no-validate', '--auto-resume', '--max_steps', 10, folder=run.folder)
+    assert run.checkpoint()['meta']['iter'] == 10  # on the newer branch
+
+
+@pytest.mark.parametrize('wrong, complaint', [
+    (['--cfg-options', 'load_from=/nowhere.pth'], 'no such checkpoint'),
+    (['--cfg-options', 'evaluation.metric=mAP'], 'mAP'),
+    (['--max_steps', '-1'], 'expected a number of iterations'),
+    (['--cfg-options', 'optimizer_config.grad_clip.max_norm=-1'], 'more than 0')])
+@pytest.mark.parametrize('anew', [[], ['--overwrite']])
+def test_a_run_that_cannot_start_costs_an_earlier_one_nothing(training, wrong, complaint, anew):
+    run = training('--max_steps', 2, '--no-validate')
+    before = [name for name in run.names if not re.fullmatch(r'\d+_\d+\.log.*', name)]
+    with pytest.raises(ValueError, match=complaint):
+        training(*anew, *wrong, folder=run.folder)
+    assert [name for name in run.names if not re.fullmatch(r'\d+_\d+\.log.*', name)] == before
+
+
+def test_a_resumed_run_keeps_the_configs_own_weights_in_what_it_dumps(training, tiny, tmp_path, trained):
+    weights = tmp_path / 'vgg.pth'
+    torch.save({key[len('backbone.'):]: value for key, value in trained.checkpoint()['state_dict'].items()
+                if key.startswith('backbone.')}, weights)
+    options = ('--no-validate', '--cfg-options', f"model.backbone.init_cfg.checkpoint={weights}",
+               'model.backbone.init_cfg.type=Pretrained')
+    run = training('--max_steps', 2, *options)
+    training('--auto-resume', '--max_steps', 3, *options, folder=run.folder)
+    assert Config.fromfile(run.folder / 'tiny.py').model.backbone.init_cfg.checkpoint == str(weights)
+
+
+def test_test_time_views_by_an_option_are_those_of_a_config_that_asks_for_them(trained, tools, tiny, tmp_path, capsys):
+    metrics = []
+    mirrored = tmp_path / 'mirrored.py'
+    mirrored.write_text(Config.fromfile(tiny).pretty_text.replace('flip=False', 'flip=True').replace(
+        "dict(type='Resize', keep_ratio=False),", "dict(type='Resize', keep_ratio=False), dict(type='RandomFlip'),"))
+    for config, options in ((tiny, ['--tta']), (mirrored, []), (tiny, [])):
+        tools.test(config, trained.folder / 'latest.pth', '--eval', 'bbox', *options)
+        metrics.append(capsys.readouterr().out.splitlines()[-1])
+    assert metrics[0] == metrics[1] != metrics[2]
+
+
+def test_evaluation_computes_at_the_level_that_the_command_line_says(trained, tools, tiny, capsys):
+    tools.test(tiny, trained.folder / 'latest.pth', '--eval', 'bbox', '--opt-level', 'O2', '--cfg-options',
+               'precision.dtype=bfloat16')
+    assert 'O2, bfloat16 weights and activations' in capsys.readouterr().out

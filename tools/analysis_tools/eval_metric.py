@@ -13,9 +13,9 @@ from mmcv_need.logger import get_logger
 from mmdet.apis.checks import require
 from mmdet.apis.command_line import read_config, run
 from mmdet.apis.data_root import check_data_files
+from mmdet.apis.datasets import build_dataset
 from mmdet.apis.evaluation import add_eval_options, eval_arguments, report, take_eval_options
 from mmdet.apis.results import prepare_file, read_results
-from mmdet.apis.train import build_dataset
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -96,7 +96,7 @@ class SingleStageDetector(nn.Module):
 
     @staticmethod
     def summarize_losses(losses: Losses, num_samples: int) -> Dict[str, Any]:
-        """The training step's answer: the sum to go backward from, and what to log, all left on the device.
+        """The training step's answer: the sum to go backward from, what to log, and each image's losses, all on the device.
 
         Args:
             losses: (N,) losses of each image by name.
@@ -106,4 +106,4 @@ class SingleStageDetector(nn.Module):
         total = sum(log_vars.values())
         log_vars['loss'] = total
         return {'loss': total, 'log_vars': {name: value.detach() for name, value in log_vars.items()},
-                'num_samples': num_samples}
+                'losses': {name: loss.detach() for name, loss in losses.items()}, 'num_samples': num_samples}

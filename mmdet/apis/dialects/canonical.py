@@ -5,15 +5,17 @@ Everything after this knows that one form (MMDetection 2.28's) only.
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks import HOOKS
 from mmdet.apis.dataset_lists import split_ann_files
+from mmdet.apis.dialects.optimizer import settle_optimization
+from mmdet.apis.dialects.spellings import drop, lookup, move, section_of, twice
 
 # Extra layers of SSDVGG before MMDetection 2.14, which had them in the backbone, by input size: strides, paddings, last kernel.
 OLD_EXTRA_LAYERS = {300: ((2, 2, 1, 1), (1, 1, 0, 0), 3), 512: ((2, 2, 2, 2, 1), (1, 1, 1, 1, 1), 4)}
+POLICIES = {'lr_config': 'LrUpdaterHook', 'momentum_config': 'MomentumUpdaterHook'}  # section -> end of its hooks' names
 
 
 def canonical(cfg: Config) -> Config:
@@ -23,13 +25,15 @@ def canonical(cfg: Config) -> Config:
         ConfigError: one thing said twice, in two spellings.
     """
     for name in ('train_cfg', 'test_cfg'):
-        _move(cfg, name, f'model.{name}')
-    _move(cfg, 'total_epochs', 'runner.max_epochs')
+        move(cfg, name, f'model.{name}')
+    move(cfg, 'total_epochs', 'runner.max_epochs')
     if cfg.get('runner') is not None:
         cfg.runner.setdefault('type', 'EpochBasedRunner')
-    _move(cfg, 'data.imgs_per_gpu', 'data.samples_per_gpu')
+    settle_optimization(cfg)
+    _best_checkpoint(cfg)
+    move(cfg, 'data.imgs_per_gpu', 'data.samples_per_gpu')
     for section in ('val', 'test'):  # before MMDetection 2.24 the loader's batch stood in the dataset's dict
-        _move(cfg, f'data.{section}.samples_per_gpu', f'data.{section}_dataloader.samples_per_gpu')
+        move(cfg, f'data.{section}.samples_per_gpu', f'data.{section}_dataloader.samples_per_gpu')
         _batch_of_list(cfg, section)
     for section in ('train', 'val', 'test'):
         if lookup(cfg, f'data.{section}') is not None:
@@ -40,41 +44,45 @@ def canonical(cfg: Config) -> Config:
     return cfg
 
 
-def with_lr_hook(cfg: Config) -> Config:
-    """A copy in which `lr_config.policy` is the type of the hook that it stands for.
+def with_policy_hook(cfg: Config, section: str, suffix: str) -> Config:
+    """A copy in which a section's `policy` is the `type` of the hook that it stands for.
+
+    'step' and 'Step' are StepLrUpdaterHook, 'CosineAnnealing' is CosineAnnealingLrUpdaterHook; the type itself will do, too.
+
+    Args:
+        cfg: in canonical form.
+        section, suffix: one of POLICIES.
 
     Raises:
-        ConfigError: no such policy.
+        ConfigError: no such policy, none at all, or a policy and a type.
     """
     cfg = copy.deepcopy(cfg)
-    if 'policy' in (cfg.get('lr_config') or {}):
-        policy = str(cfg.lr_config.policy)
-        name = f'{policy[:1].upper()}{policy[1:]}LrUpdaterHook'
-        if name not in HOOKS:
-            known = [hook[:-len('LrUpdaterHook')].lower() for hook in HOOKS.module_dict if hook.endswith('LrUpdaterHook')]
-            raise ConfigError(f"{cfg.where('lr_config.policy')}: lr_config.policy: no policy is called '{policy}'."
-                              f'{did_you_mean(policy, known)}')
-        cfg.move('lr_config.policy', 'lr_config.type')
-        cfg.lr_config['type'] = name
+    settings = section_of(cfg, section)
+    if settings is None or set(settings) & {'policy', 'type'} == {'type'}:
+        return cfg
+    known = [hook[:-len(suffix)] for hook in HOOKS.module_dict if hook.endswith(suffix)]
+    spelled = [name.lower() if name == name.title() else name for name in known]
+    if 'policy' not in settings:
+        raise ConfigError(f"{cfg.where(section)}: {section}: needs a policy, one of: {', '.join(sorted(spelled))}")
+    policy = str(settings.policy)
+    name = f'{policy[:1].upper()}{policy[1:]}'
+    if name not in known:
+        raise ConfigError(f"{cfg.where(f'{section}.policy')}: {section}.policy: no policy is called '{policy}'."
+                          f'{did_you_mean(policy, spelled)}')
+    move(cfg, f'{section}.policy', f'{section}.type')
+    settings['type'] = f'{name}{suffix}'
     return cfg
 
 
-def _move(cfg: Config, old: str, new: str) -> None:
-    """Say under the key `new` what the config says under `old`; to say it under both is an error."""
-    given, taken = lookup(cfg, old, _ABSENT), lookup(cfg, new, _ABSENT)
-    if given is _ABSENT:
-        return
-    if given is not None and taken is not None and taken is not _ABSENT:
-        raise _twice(cfg, old, new)
-    if taken is _ABSENT or taken is None:
-        cfg.move(old, new)
-    else:
-        section, _, name = old.rpartition('.')
-        (lookup(cfg, section) if section else cfg).pop(name)
-
-
-def _twice(cfg: Config, old: str, new: str) -> ConfigError:
-    return ConfigError(f'{cfg.where(old)}: {old} and {new} ({cfg.where(new)}) say the same thing twice. Keep {new}')
+def _best_checkpoint(cfg: Config) -> None:
+    """MMDetection 3.x chooses the best checkpoint where it saves them, 2.x where it evaluates."""
+    for name in ('save_best', 'rule'):
+        old = f'checkpoint_config.{name}'
+        if lookup(cfg, old) is None:
+            drop(cfg, old)
+        elif cfg.get('evaluation') is None:
+            raise ConfigError(f'{cfg.where(old)}: {old}: to tell which checkpoint is best takes an `evaluation`')
+        move(cfg, old, f'evaluation.{name}')
 
 
 def _batch_of_list(cfg: Config, section: str) -> None:
@@ -89,7 +97,7 @@ def _batch_of_list(cfg: Config, section: str) -> None:
         if not isinstance(given, int) or given < 1:
             raise ConfigError(f'{cfg.where(key)}: {key}: expected an integer of 1 or more, not {given!r}')
         if lookup(cfg, new) is not None:
-            raise _twice(cfg, key, new)
+            raise twice(cfg, key, new)
         if given > largest:
             largest, old = given, key
     if old:
@@ -119,15 +127,3 @@ def _neck(cfg: Config) -> None:
                              level_paddings=paddings, l2_norm_scale=backbone.pop('l2_norm_scale', 20),
                              last_kernel_size=last_kernel)
 
-
-_ABSENT = object()
-
-
-def lookup(cfg: Config, key: str, default: Any = None) -> Any:
-    """The value under a dotted key, or the default."""
-    value: Any = cfg
-    for part in key.split('.'):
-        if not isinstance(value, (dict, Config)) or part not in value:
-            return default
-        value = value[part]
-    return value

@@ -1,0 +1,66 @@
+"""The datasets of a config's sections."""
+from __future__ import annotations
+
+import copy
+from typing import Any, Iterator
+
+from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError
+from mmcv_need.registry import build
+from mmdet.apis.dataset_lists import WRAPPED, with_defaults
+from mmdet.datasets import DATASETS
+
+
+def build_dataset(cfg: Config, section: str, **given: Any) -> Any:
+    """The dataset of `data.train`, `data.val` or `data.test`; `given` are defaults for what the config does not say."""
+    cfg = copy.deepcopy(cfg)
+    cfg.data[section] = with_defaults(cfg.data[section], **given)
+    return build(cfg, DATASETS, key=f'data.{section}')
+
+
+def build_val_losses(cfg: Config) -> Any:
+    """`data.val` through the pipeline of `data.train`: what `workflow = [..., ('val', 1)]` computes losses of.
+
+    Raises:
+        ConfigError: there is no `data.val`, or `data.train` has no pipeline.
+    """
+    cfg = copy.deepcopy(cfg)
+    pipeline = next(themselves(cfg.data['train'])).get('pipeline')
+    if cfg.data.get('val') is None or pipeline is None:
+        raise ConfigError(f"{cfg.where('workflow')}: workflow: ('val', n) needs data.val, and the pipeline of "
+                          f'data.train'.lstrip(': '))
+    for dataset in themselves(cfg.data['val']):
+        dataset.pop('test_mode', None)
+        dataset['pipeline'] = copy.deepcopy(pipeline)
+    return build(cfg, DATASETS, key='data.val')
+
+
+def mirror_too(cfg: Config) -> None:
+    """Have `data.test` show each picture mirrored as well, in place.
+
+    Raises:
+        ConfigError: its pipeline shows one view only.
+    """
+    for dataset in themselves(cfg.data['test']):
+        views = [step for step in dataset.get('pipeline') or () if step.get('type') == 'MultiScaleFlipAug']
+        if not views:
+            raise ConfigError('--tta: the pipeline of data.test has no MultiScaleFlipAug, which could mirror pictures')
+        views[0]['flip'] = True
+        steps = views[0].get('transforms') or []
+        names = [step.get('type') for step in steps]
+        if 'RandomFlip' not in names:  # which does what MultiScaleFlipAug asks for
+            views[0]['transforms'] = list(steps)
+            views[0]['transforms'].insert(names.index('Resize') + 1 if 'Resize' in names else 0, {'type': 'RandomFlip'})
+
+
+def themselves(node: Any) -> Iterator[Any]:
+    """The datasets of a config's section, which may stand within wrappers and lists."""
+    if isinstance(node, (list, tuple)):
+        for item in node:
+            yield from themselves(item)
+    elif any(name in node for name in WRAPPED):
+        for name in WRAPPED:
+            if name in node:
+                yield from themselves(node[name])
+    else:
+        yield node

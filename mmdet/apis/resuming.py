@@ -1,0 +1,92 @@
+"""Which checkpoint a training run goes on from, if any, and whether it may."""
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Optional
+
+from mmcv_need.checkpoint import Loaded, find_latest, read
+from mmcv_need.config import Config
+from mmcv_need.errors import ConfigError
+from mmcv_need.work_dir import checkpoint_folder, finished_place
+from mmdet.apis.dialects.spellings import lookup
+
+
+def add_resume_options(parser: argparse.ArgumentParser) -> None:
+    resume = parser.add_mutually_exclusive_group()
+    resume.add_argument('--resume-from', metavar='CHECKPOINT', help='go on exactly where this checkpoint was written')
+    resume.add_argument('--auto-resume', action='store_true',
+                        help='go on from the newest checkpoint of the work dir, if there is one; refused if it is finished')
+    resume.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help="MMDetection 3's name of both: a checkpoint, or auto, which is the default")
+    resume.add_argument('--overwrite', action='store_true',
+                        help='start anew, and remove what an earlier run left in the work dir')
+
+
+def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]:
+    """The checkpoint that the command line, or the config, goes on from; None for a new run.
+
+    Raises:
+        ConfigError: the work directory holds a finished run.
+        CheckpointError: the file cannot be read.
+    """
+    if args.overwrite:
+        check_load_from(cfg)
+        return None
+    if args.auto_resume or args.resume == 'auto':
+        check_not_finished(args, cfg)
+        newest = find_latest(checkpoints_of(cfg))
+        if newest:
+            return newest
+    path = args.resume_from or (args.resume if args.resume != 'auto' else None) or cfg.get('resume_from')
+    if path:
+        return read(path)
+    check_load_from(cfg)
+    return None
+
+
+def checkpoints_of(cfg: Config) -> str:
+    """The folder of a run's checkpoints: its work directory, or what `checkpoint_config.out_dir` makes of it."""
+    return checkpoint_folder(cfg.work_dir, lookup(cfg, 'checkpoint_config.out_dir'))
+
+
+def check_load_from(cfg: Config) -> None:
+    """A new run does not start from a file that it removes or moves.
+
+    Raises:
+        ConfigError: it does.
+    """
+    source = cfg.get('load_from')
+    folders = {os.path.realpath(folder) for folder in (cfg.work_dir, checkpoints_of(cfg))}
+    if source and os.path.dirname(os.path.realpath(source)) in folders:
+        raise ConfigError(f"{cfg.where('load_from')}: load_from {source}: is of an earlier run in this run's work dir; choose "
+                          f'another --work-dir'.lstrip(': '))
+
+
+def check_not_finished(args: argparse.Namespace, cfg: Config) -> None:
+    """There is something left to do in the work directory.
+
+    Raises:
+        ConfigError: its run did all that this one would.
+    """
+    done = finished_place(cfg.work_dir)
+    if not done:
+        return
+    if done['stopped'] or done['epoch'] >= cfg.runner.max_epochs or done['iter'] >= (args.max_steps or float('inf')):
+        why = f", {done['stopped']}" if done['stopped'] else ''
+        longer = 'go on with --resume-from CHECKPOINT' if why else 'train longer with --cfg-options runner.max_epochs=N'
+        raise ConfigError(f"{cfg.work_dir}: this run is finished ({done['epoch']} epochs, {done['iter']} iterations{why}). "
+                          f'Evaluate it with tools/test.py, {longer}, or start anew with --overwrite')
+
+
+def resumed_seed(checkpoint: Loaded, given: Optional[int]) -> Optional[int]:
+    """The seed that a run goes on with: order and augmentation follow from it.
+
+    Raises:
+        ConfigError: another one was given.
+    """
+    stored = (checkpoint.content.get('meta') or {}).get('seed')
+    if None not in (stored, given) and stored != given:
+        raise ConfigError(f'{checkpoint.path}: was trained with seed {stored}; to go on with seed {given} would be another '
+                          f'run. Leave the seed out, or start from its weights: --cfg-options load_from={checkpoint.path}')
+    return given if stored is None else stored
