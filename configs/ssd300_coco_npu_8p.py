@@ -6,9 +6,10 @@
 # Hours        not measured here
 # Expected     25.5 box mAP on val2017, published by Ascend's ModelZoo (24 epochs of 5 passes); not measured here
 # Images/s     137.21 published by Ascend's ModelZoo; not measured here
-# Differences  from ssd300_coco.py: collectives, 8 workers a card. The published row is of mixed precision; this config is
-#              float32, as the ModelZoo's file is: half precision by --cfg-options fp16.loss_scale=128.
+# Differences  from ssd300_coco.py: collectives, 8 workers a card, and mixed precision as the published row has it: O2, loss
+#              scale 128. --opt-level O0 is float32
 _base_ = 'ssd300_coco.py'
 
 dist_params = dict(backend='hccl')
 data = dict(samples_per_gpu=8, workers_per_gpu=8)
+precision = dict(opt_level='O2', loss_scale=128.)

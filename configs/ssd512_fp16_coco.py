@@ -6,8 +6,8 @@
 # Hours        not measured here
 # Expected     29.5 box mAP on val2017, which MMDetection publishes for float32; not measured here
 # Images/s     not measured here
-# Differences  from ssd512_coco.py: float16 where torch's autocast holds it safe, float32 weights and losses, a loss scale that
-#              follows overflows, float32 in evaluation; the warm-up is twice as long, from a tenth of the rate
+# Differences  from ssd512_coco.py: float16 where torch's autocast holds it safe (level O1), in evaluation too; float32 weights
+#              and losses; a loss scale that follows overflows; the warm-up is twice as long, from a tenth of the rate
 _base_ = 'ssd512_coco.py'
 
 fp16 = dict(loss_scale='dynamic')

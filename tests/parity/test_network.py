@@ -178,6 +178,7 @@ def test_five_steps_of_sgd_are_equal(build_detector, recipe, stored, pad):
         assert {name: value.item() for name, value in summary['log_vars'].items()} == pytest.approx(expected, rel=1e-5)
         step.zero_grad()
         step.backward(summary['loss'])
+        step.clip()
         step.step()
     for name, parameter in detector.named_parameters():
         expected, values = data['params'][name], parameter.detach().flatten().double()

@@ -4,10 +4,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmcv_need.checkpoint import load_weights, save_checkpoint
+from mmcv_need.checkpoint import save_checkpoint
 from mmcv_need.config import Config
 from mmcv_need.errors import CheckpointError
 from mmcv_need.registry import build
+from mmcv_need.weights import load_weights
 from mmdet.apis.dialects import canonical
 from mmdet.apis.inference import load_detector
 from mmdet.models import DETECTORS
