@@ -137,6 +137,8 @@ def main(arguments: Sequence[str]) -> int:
     logger, meta = start_log(args, cfg, device, timestamp)
     if scaling:
         logger.info(scaling)
+    if args.launcher != 'none' and args.gpus != 1:
+        logger.info('--gpus %d has no effect: --launcher %s started %d processes', args.gpus, args.launcher, world_size)
     runner = train_detector(model, dataset, cfg, device=device, logger=logger, validate=not args.no_validate,
                             meta={**meta, 'CLASSES': list(dataset.CLASSES)}, max_steps=args.max_steps or None,
                             timestamp=timestamp, resume_from=resume_from,

@@ -187,3 +187,12 @@ def test_nothing_comes_back_as_nothing():
     assert buffer.average() == {} and buffer.state() == {}
     step(buffer, {'loss': 2.0})
     assert buffer.average()['loss'] == 2.0
+
+
+def test_a_state_is_of_training_whatever_is_going_on():
+    buffer = LogBuffer()
+    buffer.keep(3)
+    buffer.update({'loss': 1.0}, 4)
+    buffer.begin('val')
+    buffer.update({'loss': 9.0}, 4)
+    assert buffer.state()['loss'].tolist() == [[0.0, 1.0, 4.0]]

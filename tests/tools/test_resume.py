@@ -46,3 +46,11 @@ def test_the_dumped_config_starts_a_new_run_and_keeps_the_users_spelling(tools, 
     tools.train(*options(tiny, tmp_path, '--auto-resume', '--cfg-options', 'runner.max_epochs=2'))
     dumped = (tmp_path / tiny.name).read_text()
     assert 'epoch_1.pth' not in dumped and "policy='step'" in dumped and 'LrUpdaterHook' not in dumped
+
+
+def test_between_epochs_a_run_may_go_on_with_other_batches_and_counts_its_iterations_anew(tools, tiny, tmp_path, capsys):
+    tools.train(*options(tiny, tmp_path, '--seed', '5', '--cfg-options', 'runner.max_epochs=1'))
+    tools.train(*options(tiny, tmp_path, '--auto-resume', '--cfg-options', 'data.samples_per_gpu=2'))
+    assert 'an epoch has 12 iterations now and had 7' in capsys.readouterr().out
+    meta = read_checkpoint(str(tmp_path / 'epoch_3.pth'))['meta']
+    assert (meta['epoch'], meta['iter']) == (3, 36)

@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 sys.path.insert(0, sys.argv[1])
 from mmcv_need import dist_utils
-from mmcv_need.errors import DivergedError
+from mmcv_need.errors import DivergedError, UserError
 from mmcv_need.hooks import time_limit
 from mmcv_need.hooks.early_stopping import EarlyStoppingHook
 from mmcv_need.hooks.invalid_loss import CheckInvalidLossHook
@@ -45,6 +45,15 @@ for value in (0.5, 0.6, 0.4, 0.7):
     run.log_buffer.ready = True
     hook.after_train_epoch(run)
 answers['early stopping'] = run.stops
+
+run, hook = make_run(), EarlyStoppingHook('bbox_mAP_5O', rule='greater', strict=True)
+run.log_buffer.clear_output()
+run.log_buffer.output.update({'bbox_mAP_50': 0.5} if rank == 0 else {})
+run.log_buffer.ready = True
+try:
+    hook.after_train_epoch(run)
+except UserError as error:
+    answers['a missing metric'] = str(error)
 
 run, hook = make_run(), time_limit.TimeLimitHook(1000, 0.0)
 time_limit.STARTED = time.monotonic() - (2000 if rank == 0 else 0)  # the clock of rank 0 counts
@@ -87,6 +96,11 @@ def answers(tmp_path_factory, in_two_processes):
 
 def test_both_stop_where_rank_0_sees_no_progress(answers):
     assert [answer['early stopping'] for answer in answers[0]] == [[[3, False]]] * 2
+
+
+def test_an_error_that_only_rank_0_can_see_ends_both(answers):
+    first, second = (answer['a missing metric'] for answer in answers[0])
+    assert "gave no 'bbox_mAP_5O'" in first and 'another process cannot go on' in second
 
 
 def test_both_stop_when_rank_0s_time_is_up(answers):
