@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import io
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -83,14 +83,27 @@ def broadcast_buffers(module: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
-def raise_together(error: Optional[UserError], device: torch.device) -> None:
-    """Raise on every rank if one has an error: its own, or one that points to it. No rank is left waiting for the others."""
-    if get_dist_info()[1] > 1:
-        failed = bool(any_over_ranks(torch.tensor(error is not None, device=device)))
-        if failed and error is None:
-            raise UserError('another process cannot go on; see what that says')
-    if error is not None:
-        raise error
+def on_rank_0(action: Callable[[], Any], rank: int, device: torch.device) -> Any:
+    """Do something on rank 0 alone; a UserError of it ends every rank, so that none is left waiting for the others.
+
+    Args:
+        action: for rank 0.
+        rank: this process's.
+        device: this process's.
+
+    Returns:
+        What the action gives; None on other ranks.
+    """
+    result: Any = None
+    error: Optional[UserError] = None
+    if rank == 0:
+        try:
+            result = action()
+        except UserError as problem:
+            error = problem
+    if any_over_ranks(torch.tensor(error is not None, device=device)):
+        raise error or UserError('another process cannot go on; see what that says')
+    return result
 
 
 def any_over_ranks(flag: torch.Tensor) -> torch.Tensor:

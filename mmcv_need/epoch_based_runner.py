@@ -5,6 +5,7 @@ import getpass
 import os
 import socket
 import time
+from functools import partial
 from logging import Logger
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -12,8 +13,8 @@ import torch
 from torch import nn
 
 from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
-from mmcv_need.dist_utils import get_dist_info, raise_together
-from mmcv_need.errors import CheckpointError, ConfigError, UserError
+from mmcv_need.dist_utils import get_dist_info, on_rank_0
+from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.priority import Priority, get_priority
@@ -205,13 +206,7 @@ class EpochBasedRunner:
         """
         checkpoint = checkpoint_of(self, {'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter}, save_optimizer)
         path = os.path.join(self.work_dir, filename)
-        error: Optional[UserError] = None
-        if self.rank == 0:
-            try:
-                save_checkpoint(checkpoint, path, latest)
-            except CheckpointError as problem:
-                error = problem
-        raise_together(error, self.device)
+        on_rank_0(partial(save_checkpoint, checkpoint, path, latest), self.rank, self.device)
         return path
 
     def resume(self, path: str, checkpoint: Optional[Mapping[str, Any]] = None) -> None:

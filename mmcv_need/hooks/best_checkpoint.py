@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from numbers import Real
 from typing import Any, Dict, Mapping, Optional
 
 from mmcv_need.checkpoint import meta_of
-from mmcv_need.dist_utils import barrier, broadcast_int, raise_together
+from mmcv_need.dist_utils import barrier, broadcast_int, on_rank_0
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
 from mmcv_need.hooks.metric_rules import better_rule
@@ -43,13 +44,7 @@ class BestCheckpoint:
         Raises:
             ConfigError: there is no such metric among the values, or it is no number.
         """
-        better, error = False, None
-        if runner.rank == 0:
-            try:
-                better = self._is_better(runner, values)
-            except ConfigError as problem:
-                error = problem
-        raise_together(error, runner.device)
+        better = on_rank_0(partial(self._is_better, runner, values), runner.rank, runner.device) or False
         if not broadcast_int(int(better), runner.device):
             return
         number, before = place['epoch' if unit == 'epoch' else 'iteration'], self.file

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Dict, Optional
 
-from mmcv_need.dist_utils import broadcast_int, raise_together
+from mmcv_need.dist_utils import broadcast_int, on_rank_0
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks.hook import HOOKS, Hook
 from mmcv_need.hooks.metric_rules import better_rule
@@ -63,13 +64,7 @@ class EarlyStoppingHook(Hook):
         if not buffer.ready or buffer.output is self._seen:
             return
         self._seen = buffer.output
-        reason, error = None, None
-        if runner.rank == 0:
-            try:
-                reason = self.reason_to_stop(runner, buffer.output)
-            except ConfigError as problem:
-                error = problem
-        raise_together(error, runner.device)
+        reason = on_rank_0(partial(self.reason_to_stop, runner, buffer.output), runner.rank, runner.device)
         if broadcast_int(int(reason is not None), runner.device):
             runner.stop(reason or f'{self.monitor} gets no better', resumable=False)
 
