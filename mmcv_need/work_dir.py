@@ -1,4 +1,4 @@
-"""What a training run leaves in its work directory: names, a mark that it is finished, and how to remove it."""
+"""What a training run leaves in its work directory: names, a mark that it is finished, and how to remove or move it."""
 from __future__ import annotations
 
 import json
@@ -9,7 +9,7 @@ import time
 import warnings
 from typing import Any, Dict, List, Mapping, Optional
 
-from mmcv_need.errors import DataError
+from mmcv_need.errors import DataError, UserError
 from mmcv_need.serialization.atomic_files import write_atomically
 from mmcv_need.serialization.json_files import read_json
 
@@ -21,6 +21,32 @@ OF_A_RUN = re.compile(rf'{WRITTEN}|{LEFTOVER.pattern}|' + r'\d{8}_\d{6}\.log(\.j
 EVENTS, EVENT_FILE = 'tf_logs', re.compile(r'events\.out\.tfevents\..+')  # of TensorBoard
 
 MARKS = ('latest.pth', 'last_checkpoint', FINISHED)  # speak of other files
+
+
+def claim_timestamp(work_dir: str) -> str:
+    """The time at which a run begins, as in the names of its files; no other run of this folder has, or gets, the same.
+
+    A run that begins within the same second as another waits for the next: neither writes into the other's log.
+
+    Returns:
+        'YYYYmmdd_HHMMSS'; `<that>.log` is there now, empty.
+
+    Raises:
+        UserError: the folder cannot be made, or written to.
+    """
+    while True:
+        timestamp = time.strftime('%Y%m%d_%H%M%S')
+        path = os.path.join(work_dir, f'{timestamp}.log')
+        try:
+            os.makedirs(work_dir, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return timestamp
+        except FileExistsError as error:
+            if not os.path.isdir(work_dir):
+                raise UserError(f'{work_dir}: is a file; expected the folder of a run. Choose another --work-dir') from error
+            time.sleep(0.05)
+        except OSError as error:
+            raise UserError(f'{path}: cannot be written ({error.strerror})') from error
 
 
 def checkpoint_folder(work_dir: str, out_dir: Optional[str] = None) -> str:
@@ -77,22 +103,22 @@ def remove_run(work_dir: str, keep: str = '') -> None:
     _remove_if_empty(os.path.join(work_dir, EVENTS))
 
 
-def set_aside(work_dir: str, keep: str = '', beyond: Optional[Mapping[str, int]] = None) -> None:
+def set_aside(work_dir: str, timestamp: str, beyond: Optional[Mapping[str, int]] = None) -> None:
     """Move an earlier run's files into `earlier_<time>`, and say so, where another run begins: neither mixes with the other.
 
     Without checkpoints there is nothing that could be lost, and logs stay where they are.
 
     Args:
-        keep: how the names of this run's own files begin.
+        timestamp: how the names of this run's own files begin, which stay, and what the folder is called after.
         beyond: epoch and iter that this run goes on from in this folder: only checkpoints of what came after are moved.
     """
-    files = [path for path in run_files(work_dir) if not (keep and os.path.basename(path).startswith(keep))]
+    files = [path for path in run_files(work_dir) if not os.path.basename(path).startswith(timestamp)]
     checkpoints = [path for path in files if _is_beyond(os.path.basename(path), beyond or {'epoch': -1, 'iter': -1})]
     if not checkpoints:
         return
     if beyond:  # the marks that speak of them go too, and the logs stay
         files = checkpoints + [path for path in files if os.path.basename(path) in MARKS]
-    folder = os.path.join(work_dir, time.strftime('earlier_%Y%m%d_%H%M%S'))
+    folder = os.path.join(work_dir, f'earlier_{timestamp}')
     for path in files:
         target = os.path.join(folder, os.path.relpath(path, work_dir))
         os.makedirs(os.path.dirname(target), exist_ok=True)

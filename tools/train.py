@@ -5,7 +5,6 @@ import argparse
 import copy
 import os
 import sys
-import time
 from functools import partial
 from logging import Logger
 from typing import Any, Dict, Optional, Sequence, Tuple
@@ -15,13 +14,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 from mmcv_need import device as devices
 from mmcv_need.checkpoint import Loaded
 from mmcv_need.config import Config
-from mmcv_need.dist_utils import barrier, get_dist_info
+from mmcv_need.dist_utils import barrier, get_dist_info, on_rank_0
 from mmcv_need.errors import ConfigError
 from mmcv_need.logger import get_logger
 from mmcv_need.precision import LEVELS
 from mmcv_need.random_state import seed_everything
 from mmcv_need.registry import build
-from mmcv_need.work_dir import mark_finished, remove_run, set_aside, unmark_finished
+from mmcv_need.work_dir import claim_timestamp, mark_finished, remove_run, set_aside, unmark_finished
 from mmdet.apis import train_detector
 from mmdet.apis.auto_scale_lr import enable_auto_scale_lr, scaled_lr
 from mmdet.apis.checks import check_sections, evaluates, require
@@ -94,7 +93,8 @@ def without_weights(cfg: Config) -> Config:
     return cfg
 
 
-def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optional[Loaded], timestamp: str) -> None:
+def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optional[Loaded],
+                     timestamp: Optional[str]) -> None:
     """Rank 0 removes what another run left, if asked to; else it sets aside what this run does not go on from."""
     if get_dist_info()[0] == 0:
         for folder in sorted({cfg.work_dir, checkpoints_of(cfg)}):
@@ -107,7 +107,7 @@ def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optiona
     barrier()
 
 
-def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: str) -> Tuple[Logger, Dict[str, Any]]:
+def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Optional[str]) -> Tuple[Logger, Dict[str, Any]]:
     """The run's logger, and what its log and its checkpoints say about it."""
     rank, world_size = get_dist_info()
     logger = get_logger('mmdet', os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'), rank)
@@ -129,11 +129,11 @@ def main(arguments: Sequence[str]) -> int:
     rank, world_size = get_dist_info()
     cfg['seed'] = choose_seed(cfg.seed, device)
     seed_everything(cfg.seed + (rank if args.diff_seed else 0))
-    timestamp = time.strftime('%Y%m%d_%H%M%S')
     scaling = scaled_lr(cfg, world_size)
     # Before the data: weights that are missing show within a second. A checkpoint has all of them.
     model = build(without_weights(cfg) if resume_from else cfg, DETECTORS, key='model')
     dataset = build_dataset(cfg, 'train')
+    timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir), rank, device)
     logger, meta = start_log(args, cfg, device, timestamp)
     if scaling:
         logger.info(scaling)

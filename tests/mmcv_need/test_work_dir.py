@@ -5,12 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mmcv_need.errors import CheckpointError
+from mmcv_need.errors import CheckpointError, UserError
 from mmcv_need.work_dir import (
     checkpoint_folder,
+    claim_timestamp,
     finished_place,
     mark_finished,
     remove_leftovers,
@@ -20,6 +23,7 @@ from mmcv_need.work_dir import (
     unmark_finished,
 )
 
+NOW = '20261123_080000'  # when the run of a test begins
 OURS = ['20261122_120000.log', '20261122_120000.log.json', 'best_bbox_mAP_50_epoch_3.pth', 'best_coco_bbox_mAP_iter_30.pth',
         'epoch_1.pth', 'epoch_12.pth', 'finished.json', 'iter_7.pth', 'iter_8.pth.tmp.77', 'last_checkpoint', 'latest.pth',
         'latest.pth.tmp.77']
@@ -110,8 +114,8 @@ def test_a_mark_that_cannot_be_written_is_an_error_in_a_line(tmp_path):
 
 
 def test_an_earlier_run_is_set_aside_whole_and_nothing_else_is(folder):
-    with pytest.warns(UserWarning, match=r'had 5 checkpoints of another run, which are in .*earlier_\d{8}_\d{6} now\.'):
-        set_aside(str(folder))
+    with pytest.warns(UserWarning, match=r'had 5 checkpoints of another run, which are in .*earlier_20261123_080000 now\.'):
+        set_aside(str(folder), NOW)
     aside, = folder.glob('earlier_*')
     assert left(aside) == sorted([*OURS, EVENTS])
     assert [name for name in left(folder) if not name.startswith(aside.name)] == sorted(OTHERS)
@@ -119,11 +123,26 @@ def test_an_earlier_run_is_set_aside_whole_and_nothing_else_is(folder):
 
 def test_only_what_came_after_is_set_aside_where_a_run_goes_on_from_an_older_checkpoint(folder):
     with pytest.warns(UserWarning, match='had 3 checkpoints of another run'):
-        set_aside(str(folder), beyond={'epoch': 1, 'iter': 7})
+        set_aside(str(folder), NOW, beyond={'epoch': 1, 'iter': 7})
     aside, = folder.glob('earlier_*')
     assert left(aside) == sorted(['best_bbox_mAP_50_epoch_3.pth', 'best_coco_bbox_mAP_iter_30.pth', 'epoch_12.pth',
                                   'finished.json', 'last_checkpoint', 'latest.pth'])
-    set_aside(str(folder), beyond={'epoch': 1, 'iter': 7})  # nothing is left to move, and nothing said
+    set_aside(str(folder), NOW, beyond={'epoch': 1, 'iter': 7})  # nothing is left to move, and nothing said
+
+
+def test_runs_that_begin_at_the_same_moment_have_names_of_their_own(tmp_path):
+    folder = tmp_path / 'made' / 'here'
+    with ThreadPoolExecutor(3) as threads:
+        stamps = list(threads.map(claim_timestamp, [str(folder)] * 3))
+    assert len(set(stamps)) == 3 and sorted(os.listdir(folder)) == sorted(f'{stamp}.log' for stamp in stamps)
+    time.strptime(stamps[0], '%Y%m%d_%H%M%S')
+
+
+@pytest.mark.parametrize('inside', ['', 'further/in'])
+def test_a_work_dir_that_cannot_be_is_an_error_in_a_line(tmp_path, inside):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match=r'^[^\n]*file[^\n]*(expected the folder of a run|Not a directory)[^\n]*$'):
+        claim_timestamp(str(tmp_path / 'file' / inside))
 
 
 def test_a_run_keeps_its_own_log(folder):
@@ -133,9 +152,9 @@ def test_a_run_keeps_its_own_log(folder):
 
 def test_without_checkpoints_nothing_is_moved(tmp_path):
     (tmp_path / '20261122_120000.log').write_text('no checkpoint')
-    set_aside(str(tmp_path))
+    set_aside(str(tmp_path), NOW)
     assert os.listdir(tmp_path) == ['20261122_120000.log']
-    set_aside(str(tmp_path / 'missing'))
+    set_aside(str(tmp_path / 'missing'), NOW)
 
 
 def test_what_killed_processes_left_is_removed_and_what_living_ones_write_is_not(tmp_path):

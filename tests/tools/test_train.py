@@ -192,7 +192,8 @@ def test_a_new_run_sets_an_earlier_one_aside(training):
     with pytest.warns(UserWarning, match=r'had 2 checkpoints of another run, .* --auto-resume .* --overwrite'):
         training('--max_steps', 3, '--no-validate', folder=run.folder)
     aside, = run.folder.glob('earlier_*')
-    assert {path.name for path in aside.iterdir()} == left
+    assert {path.name for path in aside.iterdir()} == left  # its logs too, though both runs began within a second or two
+    assert aside.name == f'earlier_{run.logs[-1].stem}'
     assert torch.load(aside / 'latest.pth', weights_only=True)['meta']['config'] == config
     assert [name for name in run.names if name.endswith('.pth')] == ['iter_3.pth', 'latest.pth']
     training('--auto-resume', '--max_steps', 5, '--no-validate', folder=run.folder)
