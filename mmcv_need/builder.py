@@ -1,15 +1,19 @@
 """Optimizers by name: every torch.optim class is a component that waits for the parameters."""
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any, Callable, List, Mapping, Optional
 
 import torch
 from torch import nn
 
+from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
 from mmcv_need.optim.fused_optimizers import FUSED, fused
 from mmcv_need.optim.param_groups import Paramwise, parameter_groups
-from mmcv_need.registry import Registry, build, check
+from mmcv_need.refusals import refusal
+from mmcv_need.registry import Registry, build
 
 OPTIMIZERS = Registry('OPTIMIZERS')
 # What torch has and a detector cannot be trained with.
@@ -17,6 +21,7 @@ UNSUITED = {'LBFGS': 'it evaluates the loss several times a step', 'SparseAdam':
             'Muon': 'it takes matrices only, and a detector has biases and convolutions'}
 CONSTRUCTORS = ('DefaultOptimizerConstructor',)
 OPTIONS = ('paramwise_cfg', 'constructor')  # of the section, but not of the optimizer
+HOW = ('foreach', 'fused', 'capturable')  # to compute; whether it can be is up to the device
 
 for _name, _class in vars(torch.optim).items():
     if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer \
@@ -39,11 +44,13 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
     make: Callable[..., torch.optim.Optimizer] = build(config, OPTIMIZERS, key=key, without=OPTIONS)
     try:
         groups = parameter_groups(model, paramwise, make.keywords.get('lr'), make.keywords.get('weight_decay'))
-        names = [group.pop('param_names') for group in groups]
-        optimizer = make(groups)
-    except (ValueError, TypeError, RuntimeError) as error:
-        said = str(error) if isinstance(error, ConfigError) else f'{make.func.__name__} refused its arguments: {error}'
-        raise ConfigError(f'{_where(config, key)}{said}') from error
+    except ConfigError as error:
+        raise ConfigError(f'{_where(config, key)}{error}') from error
+    if make.keywords.get('capturable') and groups[0]['params'][0].device.type == 'cpu':
+        raise ConfigError(f"{_where(config, f'{key}.capturable')}is for graphs of an accelerator, and the weights are on the "
+                          f'CPU; leave it out')
+    names = [group.pop('param_names') for group in groups]
+    optimizer = _made(make, groups, config, key)
     for group, own in zip(optimizer.param_groups, names):
         group.setdefault('initial_lr', group['lr'])
         group['param_names'] = own
@@ -51,7 +58,7 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
 
 
 def check_optimizer(config: Any, key: str = 'optimizer') -> Optional[Paramwise]:
-    """Whether a config's optimizer section can be built, without a model.
+    """Whether a config's optimizer section can be built, with its values, without a model.
 
     Returns:
         Its `paramwise_cfg`, if any.
@@ -64,7 +71,7 @@ def check_optimizer(config: Any, key: str = 'optimizer') -> Optional[Paramwise]:
     if str(settings.get('type')) in UNSUITED:
         raise ConfigError(f"{_where(config, f'{key}.type')}{settings['type']} cannot train a detector: "
                           f"{UNSUITED[settings['type']]}")
-    check(config, OPTIMIZERS, key=key, without=OPTIONS)
+    _check_values(build(config, OPTIMIZERS, key=key, without=OPTIONS), config, key)
     constructor = settings.get('constructor')
     if constructor is not None and constructor not in CONSTRUCTORS:
         raise ConfigError(f"{_where(config, f'{key}.constructor')}only {CONSTRUCTORS[0]} is supported, not {constructor!r}")
@@ -76,6 +83,37 @@ def check_optimizer(config: Any, key: str = 'optimizer') -> Optional[Paramwise]:
         if settings.get(base) is None:
             raise ConfigError(f"{_where(config, f'{key}.paramwise_cfg')}{option} multiplies {key}.{base}, which is not given")
     return paramwise
+
+
+def _check_values(make: functools.partial, config: Any, key: str) -> None:
+    """Numbers stand where the defaults are numbers, since torch compares without a look; the rest it checks itself."""
+    for name, parameter in inspect.signature(make.func).parameters.items():
+        default, value = parameter.default, make.keywords.get(name)
+        place = f'{key}.{name}'
+        if value is None:
+            continue
+        if name == 'differentiable' and value:
+            raise ConfigError(f'{_where(config, place)}keeps the graph of every step, which training cannot; leave it out')
+        if isinstance(default, tuple):
+            if not isinstance(value, (list, tuple)) or len(value) != len(default) \
+                    or not all(number is None or is_number(number) for number in value):
+                raise ConfigError(f'{_where(config, place)}expected {len(default)} numbers such as {default}, not {value!r}')
+        elif (name == 'lr' or is_number(default)) and not is_number(value):
+            raise ConfigError(f'{_where(config, place)}expected a number, not {value!r}')
+    of_torch = FUSED.get(make.func.__name__, make.func)
+    if of_torch is not None:
+        values = {name: value for name, value in make.keywords.items() if name not in HOW}
+        _made(functools.partial(of_torch, **values), [{'params': [nn.Parameter(torch.zeros(1))]}], config, key)
+
+
+def _made(make: Callable[..., torch.optim.Optimizer], groups: List[Any], config: Any, key: str) -> torch.optim.Optimizer:
+    try:
+        return make(groups)
+    except ConfigError as error:
+        raise ConfigError(f'{_where(config, key)}{error}') from error
+    except (ValueError, TypeError, LookupError, RuntimeError) as error:
+        where = getattr(config, 'where', lambda key: '')
+        raise refusal(where, key, make.keywords, f'{make.func.__name__} refused its arguments: {error}') from error
 
 
 def _multipliers(paramwise_cfg: Mapping[str, Any]) -> List[str]:

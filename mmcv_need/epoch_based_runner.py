@@ -7,7 +7,7 @@ import socket
 import time
 from functools import partial
 from logging import Logger
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -69,11 +69,11 @@ class EpochBasedRunner:
         self.watch = UpdateWatch(optimizer, logger)
         self._resumed = False
         self._resumed_epoch_len: Optional[int] = None
-        self._hooks: List[Tuple[int, Any]] = []
+        self._hooks: List[Tuple[int, Any, str]] = []
 
     @property
     def hooks(self) -> List[Any]:
-        return [hook for _, hook in self._hooks]
+        return [hook for _, hook, _ in self._hooks]
 
     @property
     def max_iters(self) -> int:
@@ -99,23 +99,42 @@ class EpochBasedRunner:
         self.stopped, self.resumable = reason, resumable
         self.logger.info('stopping: %s', reason)
 
-    def register_hook(self, hook: Any, priority: Any = Priority.NORMAL) -> None:
-        """Add a hook. Hooks of equal priority run in the order of registration."""
-        self._hooks.append((get_priority(priority), hook))
-        self._hooks.sort(key=lambda pair: pair[0])
+    def register_hook(self, hook: Any, priority: Any = Priority.NORMAL, place: str = '') -> None:
+        """Add a hook. Hooks of equal priority run in the order of registration.
+
+        Args:
+            hook: with the moments of hooks/hook.py.
+            priority: a name or a number, see priority.py.
+            place: where it was asked for, such as 'configs/x.py:12: lr_config', for errors.
+        """
+        self._hooks.append((get_priority(priority), hook, place))
+        self._hooks.sort(key=lambda entry: entry[0])
 
     def call_hook(self, moment: str, *given: Any) -> None:
         for hook in self.hooks:
             getattr(hook, moment)(self, *given)
 
-    def run(self, data_loaders: Sequence[Any], workflow: Sequence[Tuple[str, int]] = (('train', 1),)) -> None:
-        """Run to `max_epochs`. `workflow` says how many epochs of each mode follow each other, e.g. [('train', 1)]."""
+    def run(self, data_loaders: Sequence[Any], workflow: Sequence[Tuple[str, int]] = (('train', 1),),
+            prepare: Callable[[], None] = lambda: None) -> None:
+        """Run to `max_epochs`.
+
+        Args:
+            data_loaders: one for each entry of the workflow.
+            workflow: how many epochs of each mode follow each other, such as [('train', 1)].
+            prepare: called once it is known that the run can be, before anything of it is written.
+
+        Raises:
+            ConfigError: a hook cannot serve this run.
+            CheckpointError: the place to go on from does not exist among these data.
+        """
         host = f'{user_name()}@{socket.gethostname()}'
         self.logger.info('Start running, host: %s, work_dir: %s', host, os.path.abspath(self.work_dir))
         self.logger.info('workflow: %s, max: %d epochs', list(workflow), self.max_epochs)
         loaders = dict(zip((mode for mode, _ in workflow), data_loaders))
         self.data_loader = loaders['train']
         self._check_place(len(self.data_loader))
+        self._check_hooks()
+        prepare()
         self.call_hook('before_run')
         if self._resumed:
             self.call_hook('after_resume')  # whatever else belonged to the moment of the checkpoint, after it was written
@@ -219,6 +238,13 @@ class EpochBasedRunner:
         meta = restore(self, path, read_checkpoint(path) if checkpoint is None else checkpoint)
         self._resumed, self._resumed_epoch_len = True, meta.get('epoch_len')
         self.logger.info('resumed epoch %d, iter %d', self.epoch, self.iter)
+
+    def _check_hooks(self) -> None:
+        for _, hook, place in self._hooks:
+            try:
+                hook.check_run(self)
+            except ConfigError as error:
+                raise ConfigError(f'{place}: {error}' if place else str(error)) from error
 
     def _check_place(self, epoch_len: int) -> None:
         """A place within an epoch means something only among the same batches; between epochs, iterations count anew."""

@@ -33,9 +33,10 @@ class DivergedError(UserError):
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known name that `name` most likely meant, or '' if none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return close[0] if close else ''
+    """The known name that `name` most likely meant, whatever its capitals, or '' if none is close."""
+    folded = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=cutoff)
+    return folded[close[0]] if close else ''
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:

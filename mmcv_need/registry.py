@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence,
 
 from mmcv_need.arguments import find_problem
 from mmcv_need.errors import ConfigError, UserError, did_you_mean
+from mmcv_need.refusals import refusal
 
 LAZY = object()  # a part that stays config data, to be built later by whoever owns it
 
@@ -179,7 +180,7 @@ class _Builder:
             return make(**built, **given)
         except UserError as error:
             if isinstance(error, ConfigError) and key and not str(error).startswith(self._where(key) or key):
-                raise self.fail(key, f'{make.__name__}: {error}') from error
+                raise refusal(self._where, key, arguments, f'{make.__name__}: {error}') from error
             raise
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-            raise self.fail(key, f'{make.__name__} refused its arguments: {error}') from error
+            raise refusal(self._where, key, arguments, f'{make.__name__} refused its arguments: {error}') from error

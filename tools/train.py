@@ -30,6 +30,7 @@ from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
 from mmdet.apis.env import env_info
 from mmdet.apis.resuming import add_resume_options, checkpoints_of, choose_checkpoint, resumed_seed
+from mmdet.apis.train import build_precision
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
 from mmdet.version import __version__
@@ -95,7 +96,10 @@ def without_weights(cfg: Config) -> Config:
 
 def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optional[Loaded],
                      timestamp: Optional[str]) -> None:
-    """Rank 0 removes what another run left, if asked to; else it sets aside what this run does not go on from."""
+    """Rank 0 removes what another run left, if asked to; else it sets aside what this run does not go on from.
+
+    Only then does the config of this run take the place of another's.
+    """
     if get_dist_info()[0] == 0:
         for folder in sorted({cfg.work_dir, checkpoints_of(cfg)}):
             own = resume_from and os.path.realpath(folder) == os.path.dirname(os.path.realpath(resume_from.path))
@@ -104,6 +108,7 @@ def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optiona
             elif not (args.auto_resume or args.resume == 'auto') or resume_from is None:
                 set_aside(folder, timestamp, beyond=resume_from.content['meta'] if resume_from and own else None)
         unmark_finished(cfg.work_dir)
+        cfg.dump(os.path.join(cfg.work_dir, os.path.basename(args.config)))
     barrier()
 
 
@@ -111,8 +116,6 @@ def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Opt
     """The run's logger, and what its log and its checkpoints say about it."""
     rank, world_size = get_dist_info()
     logger = get_logger('mmdet', os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'), rank)
-    if rank == 0:
-        cfg.dump(os.path.join(cfg.work_dir, os.path.basename(args.config)))
     environment, line = env_info(), '-' * 60
     logger.info('Environment info:\n%s\n%s\n%s', line, environment, line)
     logger.info('Distributed training: %s, device: %s', world_size > 1, devices.describe(device))
@@ -126,6 +129,7 @@ def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
     cfg, resume_from = settle(args)
     device = start_device(args, cfg)
+    build_precision(cfg, device)  # what the device cannot do is said before there is anything else
     rank, world_size = get_dist_info()
     cfg['seed'] = choose_seed(cfg.seed, device)
     seed_everything(cfg.seed + (rank if args.diff_seed else 0))

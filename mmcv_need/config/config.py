@@ -73,7 +73,8 @@ class Config:
     def merge_from_dict(self, options: Dict[str, Any], source: str = '--cfg-options') -> None:
         """Set values by dotted names, `{'data.train.pipeline.0.type': 'X'}`; a dict merges, anything else replaces.
 
-        What is None counts as absent: `optimizer_config.grad_clip.max_norm` can be set where `grad_clip=None`.
+        What is None counts as absent: `optimizer_config.grad_clip.max_norm` can be set where `grad_clip=None`. A name at the
+        top level says something itself from then on: what the files made of its value before stays as it is.
 
         Args:
             options: names, with list indices, to values.
@@ -87,7 +88,7 @@ class Config:
                 raise ConfigError(f"{source}: {name}: the top-level key '{name.split('.')[0]}' is reserved.")
             data, trace = self._data, completed(self._trace, self._data)
             set_option(data, trace, name, wrapped(value), Place(source))
-            self.__dict__['_trace'] = trace
+            self.__dict__.update(_trace=trace, used_names=self.used_names - {name})
 
     def move(self, old: str, new: str) -> None:
         """Move the value of the dotted key `old`, which must exist, to `new`; `where(new)` is where it was written.

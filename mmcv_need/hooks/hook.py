@@ -11,12 +11,14 @@ HOOKS = Registry('HOOKS')
 class Hook:
     """Override the moments that matter; the runner comes as the argument.
 
+    `check_run` comes before anything is written: a hook that cannot serve this run says so there, by a ConfigError.
     `between_iters` comes when all hooks are done with a training iteration, log lines included: a checkpoint written then is
     complete. `before_train_epoch` and its sisters default to the general `before_epoch`, as in MMCV. What a hook must
     remember over an interruption it puts into the checkpoint, as plain data and tensors; saving and loading happen on every
     rank.
     """
 
+    def check_run(self, runner: Any) -> None: ...
     def before_run(self, runner: Any) -> None: ...
     def after_run(self, runner: Any) -> None: ...
     def before_epoch(self, runner: Any) -> None: ...

@@ -52,13 +52,16 @@ class ProfilerHook(Hook):
         self.profiler: Any = None
         self.iteration = 0
 
-    def before_run(self, runner: Any) -> None:
+    def check_run(self, runner: Any) -> None:
         here = sorted({'cpu', runner.device.type})
-        wanted = here if self.activities is None else self.activities
-        if not wanted or not set(wanted) <= set(here):
-            raise ConfigError(f"ProfilerHook: activities: this run has {' and '.join(here)}, not {', '.join(wanted) or 'none'}")
+        self.activities = here if self.activities is None else self.activities
+        if not self.activities or not set(self.activities) <= set(here):
+            raise ConfigError(f"ProfilerHook: activities: this run has {' and '.join(here)}, not "
+                              f"{', '.join(self.activities) or 'none'}")
+
+    def before_run(self, runner: Any) -> None:
         if runner.rank == 0:
-            self.profiler = devices.profile(runner.device, wanted, self.schedule, partial(self._tell, runner),
+            self.profiler = devices.profile(runner.device, self.activities, self.schedule, partial(self._tell, runner),
                                             self._folder(runner), **self.record)
             self.profiler.__enter__()
             runner.logger.info('profiling %d %s', self.left, 'epochs' if self.by_epoch else 'iterations')

@@ -30,7 +30,7 @@ class TimeLimitHook(Hook):
         if not 0 <= margin < self.seconds:
             raise ConfigError(f'margin: expected seconds of the limit {limit!r} ({self.seconds:g} s), not {margin}')
 
-    def before_run(self, runner: Any) -> None:
+    def check_run(self, runner: Any) -> None:
         if not any(isinstance(hook, CheckpointHook) and hook.save_last and hook.save_optimizer for hook in runner.hooks):
             raise ConfigError('TimeLimitHook: nothing would be saved to go on from when the time is over; it needs '
                               'checkpoint_config, with save_last=True and save_optimizer=True')

@@ -48,10 +48,15 @@ class WeightAveragingHook(Hook):
     def is_due(self, iteration: int) -> bool:
         return (iteration + 1) % self.interval == 0
 
-    def before_run(self, runner: Any) -> None:
+    def check_run(self, runner: Any) -> None:
         if self.resume_from and runner.iter == 0:
             raise ConfigError(f'{type(self).__name__}: resume_from {self.resume_from!r}: this run starts anew. Resume the run '
                               f'itself (--resume-from), and the average with it')
+        others = [hook for hook in runner.hooks if isinstance(hook, WeightAveragingHook) and hook is not self]
+        if others:  # each would lend the network its average, and take the other's for the weights that learn
+            raise ConfigError(f'{type(self).__name__}: {type(others[0]).__name__} averages the weights already; keep one')
+
+    def before_run(self, runner: Any) -> None:
         if not self.average:
             self._start(runner)
 
@@ -118,8 +123,10 @@ class WeightAveragingHook(Hook):
         if self.pending and self.is_due(runner.iter):
             momentum = self.momentum_at(runner.iter)
             for name, weight in self._weights(runner).items():
-                average = self.average[name]
-                average.lerp_(weight.to(average.dtype), momentum)
+                average, newest = self.average[name], weight.to(self.average[name].dtype)
+                if not isinstance(weight, nn.Parameter):  # a step that is accumulated may yet be left out, with its statistics
+                    newest = torch.where(torch.isfinite(newest), newest, average)
+                average.lerp_(newest, momentum)
         self.pending = False
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from mmcv_need.errors import ConfigError, nearest
 from mmcv_need.hooks import HOOKS, CheckpointHook
 from mmcv_need.precision import Precision
 from mmcv_need.priority import Priority, get_priority
-from mmcv_need.registry import check
+from mmcv_need.registry import build, check
 from mmdet.apis.auto_scale_lr import check_auto_scale_lr
 from mmdet.apis.dialects import POLICIES, with_policy_hook
 from mmdet.apis.dialects.spellings import lookup
@@ -32,14 +32,20 @@ LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
 UNSUPPORTED = {'custom_imports': 'Remove it, or set it to None',
-               'ema_config': "An average of the weights is custom_hooks = [dict(type='EMAHook')]"}
+               'ema_config': "An average of the weights is custom_hooks = [dict(type='EMAHook')]",
+               'param_scheduler': "Schedules are lr_config and momentum_config, such as lr_config = dict(policy='step', "
+                                  "step=[16, 22], warmup='linear', warmup_iters=500, warmup_ratio=0.001)",
+               'default_hooks': 'Its parts are checkpoint_config, log_config and custom_hooks',
+               'amp': "Half precision is precision = 'fp16', or --amp"}
 # What MMDetection's own config files and dumps define and nothing here needs to read: threads and workers follow the machine.
 VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
              'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
 
 
 def check_sections(cfg: Config, *datasets: str) -> None:
-    """Names and arguments of every component, before anything slow: without reading data, or making a network.
+    """Names, arguments and values of every component, before anything slow: without reading data, or making a network.
+
+    Settings and hooks are made, for their values to be checked; they do nothing before a run begins.
 
     Args:
         cfg: in canonical form.
@@ -49,7 +55,7 @@ def check_sections(cfg: Config, *datasets: str) -> None:
         ConfigError: the first that is wrong.
     """
     check(cfg, DETECTORS, key='model')
-    check(cfg, DataSettings, key='data')
+    build(cfg, DataSettings, key='data')
     for section in datasets:
         if not isinstance(cfg.data.get(section), dict):
             raise ConfigError(f"{cfg.where(f'data.{section}')}: data.{section}: expected the dict of a dataset, "
@@ -58,12 +64,11 @@ def check_sections(cfg: Config, *datasets: str) -> None:
     if 'val' in datasets:
         check_has_metrics(cfg, 'data.val', cfg.data['val'])
     check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
-    sections = {'optimizer_config': OptimizerSettings,
-                'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings, 'log_config': LogSettings,
+    sections = {'optimizer_config': OptimizerSettings, 'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings,
                 'dist_params': DistSettings}
     for section, kind in sections.items():
         if cfg.get(section) is not None:
-            check(cfg, kind, key=section)
+            build(cfg, kind, key=section)
     if cfg.get('precision') is not None:
         check(cfg, Precision, key='precision', given=('device',))
     if cfg.get('optimizer') is not None:
@@ -71,15 +76,12 @@ def check_sections(cfg: Config, *datasets: str) -> None:
     check_auto_scale_lr(cfg)
     for section, suffix in POLICIES.items():
         if cfg.get(section) is not None:
-            check(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
+            build(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
     for i, hook in enumerate(cfg.get('custom_hooks') or []):
-        check(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
+        build(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
         check_priority(cfg, f'custom_hooks.{i}.priority', hook)
-    hooks = (cfg.get('log_config') or {}).get('hooks', [])
-    if not isinstance(hooks, (list, tuple)):
-        raise ConfigError(f"{cfg.where('log_config.hooks')}: log_config.hooks: expected a list, not {hooks!r}")
-    for i, _ in enumerate(hooks):
-        check(cfg, HOOKS, key=f'log_config.hooks.{i}')
+    for i, _ in enumerate(build(cfg, LogSettings, key='log_config').hooks if cfg.get('log_config') is not None else ()):
+        build(cfg, HOOKS, key=f'log_config.hooks.{i}')
     if str(cfg.get('log_level', 'INFO')).upper() not in LOG_LEVELS:
         raise ConfigError(f"{cfg.where('log_level')}: log_level: expected one of {', '.join(LOG_LEVELS)}, "
                           f'not {cfg.log_level!r}')
@@ -110,7 +112,12 @@ def check_top_level(cfg: Config) -> None:
                 raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
         if key in UNSUPPORTED and cfg[key] not in (None, False) and lookup(cfg, f'{key}.enable', True):
             raise ConfigError(f'{cfg.where(key)}: {key}: not supported. {UNSUPPORTED[key]}')
-        if key in KEYS or key in UNSUPPORTED or key in cfg.used_names or key in VARIABLES:
+        if key in KEYS or key in UNSUPPORTED or key in cfg.used_names:
+            continue
+        if key in VARIABLES:
+            if cfg.where(key) == '--cfg-options':
+                warnings.warn(f'--cfg-options: {key}: has no effect: the config has used it already. Change what is made of it',
+                              UserWarning, stacklevel=2)
             continue
         close = nearest(key, KEYS, cutoff=0.75)
         if close:

@@ -22,9 +22,12 @@ from mmdet.datasets import eval_loader
 
 def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[EvalHook]) -> None:
     """All hooks that a config asks for, and those that every run has."""
+    def place_of(key: str) -> str:
+        return f'{cfg.where(key)}: {key}'.lstrip(': ')
+
     for section, suffix in POLICIES.items():
         if cfg.get(section) is not None:
-            runner.register_hook(build(with_policy_hook(cfg, section, suffix), HOOKS, key=section))
+            runner.register_hook(build(with_policy_hook(cfg, section, suffix), HOOKS, key=section), place=place_of(section))
     if cfg.get('checkpoint_config') is not None:
         runner.register_hook(build(cfg, CheckpointHook, key='checkpoint_config'))
     runner.register_hook(IterTimerHook())
@@ -33,7 +36,7 @@ def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[Ev
         runner.register_hook(eval_hook)
     for i, hook in enumerate(cfg.get('custom_hooks') or []):
         custom = build(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
-        runner.register_hook(custom, hook.get('priority', Priority.NORMAL))
+        runner.register_hook(custom, hook.get('priority', Priority.NORMAL), place_of(f'custom_hooks.{i}'))
     asked_for = profiler_of_environment(os.environ)
     if asked_for:
         runner.register_hook(asked_for)
@@ -41,7 +44,8 @@ def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[Ev
         settings = build(cfg, LogSettings, key='log_config')
         for i, hook in enumerate(settings.hooks):
             given = {} if 'interval' in hook else {'interval': settings.interval}
-            runner.register_hook(build(cfg, HOOKS, key=f'log_config.hooks.{i}', **given), Priority.VERY_LOW)
+            logger = build(cfg, HOOKS, key=f'log_config.hooks.{i}', **given)
+            runner.register_hook(logger, Priority.VERY_LOW, place_of(f'log_config.hooks.{i}'))
 
 
 def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classes: Sequence[str]) -> Optional[EvalHook]:

@@ -101,5 +101,9 @@ class LogSettings:
     config_parts = {'hooks': LAZY}
 
     def __init__(self, interval: int = 50, hooks: Sequence[Mapping[str, Any]] = ({'type': 'TextLoggerHook'},)):
+        if interval < 1:
+            raise ConfigError(f'interval: expected 1 iteration or more between log lines, not {interval}')
+        if not isinstance(hooks, (list, tuple)):
+            raise ConfigError(f'hooks: expected a list, not {hooks!r}')
         self.interval = interval
         self.hooks = hooks

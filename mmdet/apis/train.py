@@ -44,8 +44,8 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
         max_steps: stop after exactly so many iterations.
         timestamp: of the log files' names.
         resume_from: checkpoint to go on from.
-        prepare: called when all is built and loaded, before anything is written: nothing that is wrong before that costs
-            an earlier run its files.
+        prepare: called when all is built, loaded and checked, before anything is written: nothing that is wrong costs an
+            earlier run its files.
 
     Returns:
         The runner, at the end of the run.
@@ -71,8 +71,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     loaders = {'train': loader_of(dataset, 'train', cfg, data, runner)}
     if has_val(cfg):
         loaders['val'] = loader_of(build_val_losses(cfg), 'val', cfg, data, runner)
-    prepare()
-    runner.run([loaders[mode] for mode, _ in workflow], workflow)
+    runner.run([loaders[mode] for mode, _ in workflow], workflow, prepare)
     return runner
 
 

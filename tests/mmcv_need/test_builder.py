@@ -70,6 +70,46 @@ def test_what_is_wrong_is_named_before_there_is_a_model(settings, words, tmp_pat
         build_optimizer(net(), cfg)  # a value that the optimizer itself refuses
 
 
+@pytest.mark.parametrize('settings, said', [
+    (dict(type='adamw', lr=0.1), r"optimizer\.type: .*Did you mean 'AdamW'\?"),
+    (dict(type='Sgd', lr=0.1), r"optimizer\.type: .*Did you mean 'SGD'\?"),
+    (dict(type='Adam', betas=(0.9,)), r'^optimizer\.betas: expected 2 numbers such as \(0\.9, 0\.999\), not \(0\.9,\)$'),
+    (dict(type='AdamW', betas=0.9), r'^optimizer\.betas: expected 2 numbers .*, not 0\.9$'),
+    (dict(type='Rprop', etas=('0.5', 1.2)), r'^optimizer\.etas: expected 2 numbers'),
+    (dict(type='SGD', lr='0.1'), r"^optimizer\.lr: expected a number, not '0\.1'$"),
+    (dict(type='SGD', lr=True), r'^optimizer\.lr: expected a number, not True$'),
+    (dict(type='SGD', lr=0.1, momentum='0.9'), r"^optimizer\.momentum: expected a number, not '0\.9'$"),
+    (dict(type='NpuFusedSGD', lr=0.1, momentum=-1), r'^optimizer: SGD refused its arguments: Invalid momentum'),
+    (dict(type='SGD', lr=0.1, differentiable=True), r'^optimizer\.differentiable: keeps the graph of every step')])
+def test_a_value_that_torch_would_stumble_over_later_is_refused_at_once(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        check_optimizer({'optimizer': settings})
+
+
+def test_values_that_differ_in_form_from_the_defaults_pass():
+    for settings in (dict(type='Adafactor', eps=(None, 1e-3)), dict(type='SGD', lr=1, momentum=0, weight_decay=0),
+                     dict(type='Adam', lr=1e-3, betas=[0.9, 0.99], foreach=None, fused=True)):
+        check_optimizer({'optimizer': settings})
+
+
+def test_what_only_an_accelerator_can_is_refused_where_the_weights_are():
+    check_optimizer({'optimizer': dict(type='Adam', capturable=True)})
+    with pytest.raises(ConfigError, match=r'^optimizer\.capturable: is for graphs of an accelerator, and the weights are on'):
+        built(type='Adam', capturable=True)
+
+
+def test_the_line_that_set_the_value_is_named_and_not_that_of_the_section(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'base.py').write_text("optimizer = dict(\n    type='SGD',\n    lr=0.1)")
+    (tmp_path / 'mine.py').write_text("_base_ = 'base.py'\n\noptimizer = dict(lr=-1.)")
+    with pytest.raises(ConfigError, match=r'^mine\.py:3: optimizer: SGD refused .* -1\.0 \(set there: lr\)$'):
+        check_optimizer(Config.fromfile('mine.py'))
+    cfg = Config.fromfile('base.py')
+    cfg.merge_from_dict({'optimizer.momentum': -2})
+    with pytest.raises(ConfigError, match=r'^--cfg-options: optimizer: SGD refused its arguments: .*momentum.* -2$'):
+        check_optimizer(cfg)
+
+
 def test_the_constructor_may_be_named():
     assert len(built(type='SGD', lr=0.1, constructor='DefaultOptimizerConstructor', paramwise_cfg=None).param_groups) == 1
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mmcv_need import device as devices
+from mmcv_need.builder import OPTIMIZERS
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
@@ -112,6 +113,27 @@ def test_a_training_step_takes_place_without_any_values(level, monkeypatch):
     """On the meta device there is nothing to ask for, and the host is another device."""
     monkeypatch.setattr(devices, 'read_later', lambda flag: lambda: True)
     assert train_three_steps(torch.device('meta'), level, 'float16', resumed=True) == [[], [], []]
+
+
+@pytest.mark.parametrize('name', sorted(name for name, kind in OPTIMIZERS.module_dict.items() if isinstance(kind, type)))
+def test_an_optimizer_asks_nothing_of_the_device_but_for_those_that_docs_name(name, monkeypatch):
+    """Asking a tensor of the meta device for its value is an error. docs/en/engine.md names the two that do."""
+    monkeypatch.setattr(devices, 'read_later', lambda flag: lambda: True)
+    weight = torch.nn.Parameter(torch.zeros(2, 3, device='meta'))
+    step = OptimizerStep(getattr(torch.optim, name)([weight], lr=0.1), {'max_norm': 1.0}, may_wait=False)
+    step.optimizer.state[weight]  # there is something to put back, as there is from the second step on
+
+    def train():
+        for _ in range(2):
+            step.zero_grad()
+            step.backward((weight * 2).sum())
+            step.clip()
+            step.step()
+    if name in ('ASGD', 'Adafactor'):
+        with pytest.raises(RuntimeError, match='meta'):
+            train()
+    else:
+        train()
 
 
 @needs_modes

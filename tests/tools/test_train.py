@@ -325,14 +325,29 @@ def test_a_run_that_goes_on_from_an_older_checkpoint_sets_the_later_ones_aside(t
     (['--cfg-options', 'load_from=/nowhere.pth'], 'no such checkpoint'),
     (['--cfg-options', 'evaluation.metric=mAP'], 'mAP'),
     (['--max_steps', '-1'], 'expected a number of iterations'),
-    (['--cfg-options', 'optimizer_config.grad_clip.max_norm=-1'], 'more than 0')])
+    (['--cfg-options', 'optimizer_config.grad_clip.max_norm=-1'], 'more than 0'),
+    (['--cfg-options', 'optimizer.lr=-1'], r'--cfg-options: optimizer: SGD refused .*-1'),
+    (['--cfg-options', 'precision.opt_level=O3'], 'opt_level'),
+    ("lr_config = dict(_delete_=True, policy='cyclic', cyclic_times=100)",
+     r'wrong\.py:2: lr_config: cyclic_times 100: the run has only 21 iterations'),
+    ("momentum_config = dict(policy='fixed', warmup='constant', warmup_iters=5)\noptimizer = dict(_delete_=True, type='AdamW')",
+     r'wrong\.py:2: momentum_config: it makes the first of betas 1, which'),
+    ("custom_hooks = [dict(type='EMAHook'), dict(type='ExpMomentumEMAHook')]",
+     r'wrong\.py:2: custom_hooks\.0: EMAHook: ExpMomentumEMAHook averages')])
 @pytest.mark.parametrize('anew', [[], ['--overwrite']])
-def test_a_run_that_cannot_start_costs_an_earlier_one_nothing(training, wrong, complaint, anew):
-    run = training('--max_steps', 2, '--no-validate')
-    before = [name for name in run.names if not re.fullmatch(r'\d+_\d+\.log.*', name)]
+def test_a_run_that_cannot_start_costs_an_earlier_one_nothing(training, tiny, tmp_path, wrong, complaint, anew):
+    """`wrong` is on the command line, or lines of a config."""
+    run, config = training('--max_steps', 2, '--no-validate'), None
+    if isinstance(wrong, str):
+        config, text, wrong = tmp_path / 'wrong.py', wrong, []
+        config.write_text(f'_base_ = {str(tiny)!r}\n{text}\n')
+
+    def files():
+        return {path.name: path.read_bytes() for path in run.folder.iterdir() if not re.fullmatch(r'\d+_\d+\.log.*', path.name)}
+    before = files()
     with pytest.raises(ValueError, match=complaint):
-        training(*anew, *wrong, folder=run.folder)
-    assert [name for name in run.names if not re.fullmatch(r'\d+_\d+\.log.*', name)] == before
+        training(*anew, *wrong, config=config, folder=run.folder)
+    assert files() == before  # the config that was dumped, too
 
 
 def test_a_resumed_run_keeps_the_configs_own_weights_in_what_it_dumps(training, tiny, tmp_path, trained):

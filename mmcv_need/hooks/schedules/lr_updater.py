@@ -39,11 +39,13 @@ class LrUpdaterHook(Hook):
         share = self.warm_up.share(iteration, epoch_len)
         return [self.get_lr(base, progress, length) * share for base in base_lrs]
 
-    def before_run(self, runner: Any) -> None:
+    def check_run(self, runner: Any) -> None:
         groups = runner.optimizer.optimizer.param_groups
-        for group in groups:
-            group.setdefault('initial_lr', group['lr'])  # an optimizer from elsewhere; ours and MMCV's files have it
         self.check_fits(runner.max_epochs * (1 if self.by_epoch else len(runner.data_loader)), len(groups))
+
+    def before_run(self, runner: Any) -> None:
+        for group in runner.optimizer.optimizer.param_groups:
+            group.setdefault('initial_lr', group['lr'])  # an optimizer from elsewhere; ours and MMCV's files have it
 
     def before_train_iter(self, runner: Any) -> None:
         groups = runner.optimizer.optimizer.param_groups

@@ -28,13 +28,18 @@ def momentum_of(group: Dict[str, Any]) -> Optional[float]:
 
 
 def set_momentum(group: Dict[str, Any], value: float) -> None:
+    check_momentum(group, value)
     if 'momentum' in group:
         group['momentum'] = value
-    elif value < 1:
+    else:
         group['betas'] = (value, *group['betas'][1:])
-    else:  # 1 - beta^t would change its sign
-        raise ConfigError(f'momentum_config: it makes the first of betas {value:.4g}, which must stay below 1. A warm-up '
-                          f'divides by warmup_ratio')
+
+
+def check_momentum(group: Dict[str, Any], value: float) -> None:
+    """Raise a ConfigError if a parameter group cannot have this momentum."""
+    if 'momentum' not in group and not value < 1:  # 1 - beta^t would change its sign
+        raise ConfigError(f'it makes the first of betas {value:.4g}, which must stay below 1. A warm-up divides by '
+                          f'warmup_ratio')
 
 
 class MomentumUpdaterHook(Hook):
@@ -69,21 +74,28 @@ class MomentumUpdaterHook(Hook):
         share = self.warm_up.share(iteration, epoch_len)
         return [self.get_momentum(base, progress, length) / share for base in bases]
 
-    def before_run(self, runner: Any) -> None:
+    def check_run(self, runner: Any) -> None:
         optimizer = runner.optimizer.optimizer
-        for group in optimizer.param_groups:
-            if momentum_of(group) is None:
-                raise ConfigError(f'momentum_config: {type(optimizer).__name__} has neither momentum nor betas; leave '
-                                  f'momentum_config out, or choose an optimizer such as SGD or Adam')
-            group.setdefault('initial_momentum', momentum_of(group))  # a resumed optimizer has it from its checkpoint
+        if any(momentum_of(group) is None for group in optimizer.param_groups):
+            raise ConfigError(f'{type(optimizer).__name__} has neither momentum nor betas; leave momentum_config out, or '
+                              f'choose an optimizer such as SGD or Adam')
         self.check_fits(runner.max_epochs * (1 if self.by_epoch else len(runner.data_loader)), len(optimizer.param_groups))
+        for group, momentum in self._now(runner):
+            check_momentum(group, momentum)
+
+    def before_run(self, runner: Any) -> None:
+        for group in runner.optimizer.optimizer.param_groups:
+            group.setdefault('initial_momentum', momentum_of(group))  # a resumed optimizer has it from its checkpoint
 
     def before_train_iter(self, runner: Any) -> None:
-        groups = runner.optimizer.optimizer.param_groups
-        momenta = self.momenta([group['initial_momentum'] for group in groups], runner.epoch, runner.iter, runner.max_epochs,
-                               len(runner.data_loader))
-        for group, momentum in zip(groups, momenta):
+        for group, momentum in self._now(runner):
             set_momentum(group, momentum)
+
+    def _now(self, runner: Any) -> List[Tuple[Dict[str, Any], float]]:
+        """The optimizer's groups, each with the momentum of the current iteration."""
+        groups = runner.optimizer.optimizer.param_groups
+        bases = [group.get('initial_momentum', momentum_of(group)) for group in groups]
+        return list(zip(groups, self.momenta(bases, runner.epoch, runner.iter, runner.max_epochs, len(runner.data_loader))))
 
 
 @HOOKS.register_module()

@@ -6,21 +6,26 @@
     optimizer_config = dict(type='Fp16OptimizerHook', loss_scale=512.)  MMCV's hooks by name
     optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')      MMDetection 3.x
 
-It is said once, in one of these; None (`fp16 = None`) says nothing.
+It is said once, in one of these; None (`fp16 = None`) says nothing. A loss scale may also be a dict of torch's GradScaler, or
+of MMCV's and apex's LossScaler.
 """
 from __future__ import annotations
 
 from typing import Any, Dict, Optional, Tuple
 
+from mmcv_need.arguments import is_number
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, did_you_mean
+from mmcv_need.precision import LEVELS
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of, twice
 
 FP32, FP16, BF16 = {'opt_level': 'O0'}, {'opt_level': 'O1', 'dtype': 'float16'}, {'opt_level': 'O1', 'dtype': 'bfloat16'}
 NAMES: Dict[str, Dict[str, str]] = {
+    **{level: {'opt_level': level} for level in LEVELS},
     'fp32': FP32, 'float32': FP32, 'fp16': FP16, 'float16': FP16, '16-mixed': FP16,
     'bf16': BF16, 'bfloat16': BF16, 'bf16-mixed': BF16}
 MMCV_SCALE = 512.0  # of MMCV's Fp16OptimizerHook where the config says none
+LOSS_SCALER = {'mode': 'dynamic', 'init_scale': 2.0 ** 32, 'scale_factor': 2.0, 'scale_window': 1000}  # of MMCV
 HALF_HOOKS = ('Fp16OptimizerHook', 'GradientCumulativeFp16OptimizerHook')
 AVERAGING = ('coalesce', 'bucket_size_mb', 'distributed')  # how MMCV averaged float16 gradients; here torch does
 # MMDetection 3.x: what each wrapper says of precision.
@@ -36,13 +41,14 @@ def settle_precision(cfg: Config) -> None:
     """
     sources = {'precision': (_of_name, cfg.get('precision') is not None),
                'fp16': (_of_fp16, cfg.get('fp16') is not None),
-               'opt_level': (_of_apex, _is_setting(cfg, 'opt_level')),
+               'opt_level': (_of_apex, cfg.get('opt_level') is not None),
                'optimizer_config.type': (_of_hook, lookup(cfg, 'optimizer_config.type') in HALF_HOOKS),
                'optim_wrapper.type': (_of_wrapper, bool(WRAPPERS.get(str(lookup(cfg, 'optim_wrapper.type')))))}
     said = [key for key, (_, is_said) in sources.items() if is_said]
     if len(said) > 1:
         raise twice(cfg, said[1], said[0])
-    if _is_setting(cfg, 'loss_scale') and said != ['opt_level']:
+    # Beside another spelling it may be a variable, of which that is made.
+    if cfg.get('loss_scale') is not None and said != ['opt_level'] and not (said and 'loss_scale' in cfg.used_names):
         how = f'{said[0]} comes with its own' if said else "nothing computes in half precision. Add opt_level = 'O1'"
         raise ConfigError(f"{cfg.where('loss_scale')}: loss_scale: {how}")
     for key in said:
@@ -83,11 +89,6 @@ def override_precision(cfg: Config, opt_level: Optional[str] = None, loss_scale:
     if lookup(cfg, 'precision.dtype') == 'bfloat16':
         raise ConfigError(f'--loss-scale {loss_scale}: bfloat16 has the range of float32 and needs none')
     cfg.merge_from_dict({'precision.loss_scale': _scale(loss_scale, '--loss-scale')}, source='--loss-scale')
-
-
-def _is_setting(cfg: Config, key: str) -> bool:
-    """Whether a key at the top level says something itself, and is no variable that other values of the file are made of."""
-    return cfg.get(key) is not None and key not in cfg.used_names
 
 
 def _of_name(cfg: Config) -> None:
@@ -138,10 +139,27 @@ def _complete(cfg: Config) -> None:
         precision.setdefault('opt_level', 'O1')
     if 'dtype' in NAMES.get(str(precision.get('dtype')), {}):
         precision['dtype'] = NAMES[precision.dtype]['dtype']
+    if isinstance(precision.get('loss_scale'), dict):
+        precision['loss_scale'] = _of_scaler(precision.loss_scale)
     if isinstance(precision.get('loss_scale'), str):
         precision['loss_scale'] = _scale(precision.loss_scale, f"{cfg.where('precision.loss_scale')}: precision.loss_scale")
     if precision.get('dtype') == 'bfloat16' and precision.get('loss_scale') == 'dynamic':
         drop(cfg, 'precision.loss_scale')  # MMDetection 3.x says it of both; bfloat16 has the range of float32
+
+
+def _of_scaler(given: Dict[str, Any]) -> Any:
+    """A loss scale written as the arguments of a GradScaler or a LossScaler, as LossScale takes it, which refuses the rest."""
+    settings = {name: value for name, value in given.items() if (name, value) != ('enabled', True)}
+    if not {'mode', 'scale_factor', 'scale_window'} & set(settings):
+        return settings
+    own = {**LOSS_SCALER, **{name: value for name, value in settings.items() if name in LOSS_SCALER}}
+    rest = {name: value for name, value in settings.items() if name not in LOSS_SCALER}
+    if own['mode'] == 'static' and not rest:
+        return own['init_scale']
+    if own['mode'] != 'dynamic' or not is_number(own['scale_factor']) or not own['scale_factor'] > 1:
+        return settings
+    return {'init_scale': own['init_scale'], 'growth_factor': own['scale_factor'], 'backoff_factor': 1 / own['scale_factor'],
+            'growth_interval': own['scale_window'], **rest}
 
 
 def _scale(text: str, key: str) -> Any:

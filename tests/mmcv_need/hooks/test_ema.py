@@ -49,6 +49,7 @@ class Run:
 
     def train(self, iterations):
         if not self.started:
+            self.call('check_run')
             self.call('before_run')
             self.started = True
         self.network.train()
@@ -389,6 +390,28 @@ def test_what_the_hook_is_to_resume_from_the_run_must_be_resumed_from():
         Run(hook).train(1)
     content = Run(EMAHook()).train(2).checkpoint()
     Run(EMAHook(resume_from='work_dirs/old/latest.pth')).resume(content).train(1)
+
+
+@pytest.mark.parametrize('hook', [LinearMomentumEMAHook(warm_up=2), ExpMomentumEMAHook(total_iter=3)])
+def test_statistics_of_a_step_that_may_be_left_out_do_not_spoil_the_average(hook):
+    """While a step is accumulated its statistics may be no numbers; the average has what is finite, and stays so."""
+    run = Run(hook).train(2)
+    before = hook.average['norm.running_mean'].clone()
+    good = run.network.norm.running_mean.clone()
+    run.call('before_train_iter')
+    run.network.norm.running_mean[1] = float('nan')
+    run.call('after_train_iter')
+    run.iter += 1
+    after = hook.average['norm.running_mean']
+    assert torch.isfinite(after).all() and after[1] == before[1] and (after[[0, 2]] != before[[0, 2]]).all()
+    run.network.norm.running_mean.copy_(good)
+    run.train(1)
+    assert torch.isfinite(hook.average['norm.running_mean']).all()
+
+
+def test_two_averages_are_refused_for_each_would_take_the_others_for_the_weights():
+    with pytest.raises(ConfigError, match=r'^EMAHook: ExpMomentumEMAHook averages the weights already; keep one$'):
+        Run(EMAHook(), ExpMomentumEMAHook()).train(1)
 
 
 def test_an_average_says_its_momentum():

@@ -21,6 +21,7 @@ def run_with(folder, hook, epochs=1, iterations=5, rank=0):
     lines, profiled = [], []
     runner = SimpleNamespace(work_dir=str(folder), rank=rank, iter=0, device=torch.device('cpu'),
                              logger=SimpleNamespace(info=lambda message, *given: lines.append(message % given)))
+    hook.check_run(runner)
     hook.before_run(runner)
     for _ in range(epochs):
         for _ in range(iterations):

@@ -15,8 +15,9 @@ from mmcv_need.hooks.time_limit import TimeLimitHook
 @pytest.fixture
 def run(monkeypatch):
     """A run in which each iteration takes 10 seconds, and the program took 100 before it."""
-    clock, calls = [time_limit.STARTED + 100.0], []
+    clock, calls = [1100.0], []
     monkeypatch.setattr(time, 'monotonic', lambda: clock[0])
+    monkeypatch.setattr(time_limit, 'STARTED', 1000.0)  # whole numbers, whose sums are exact
     runner = SimpleNamespace(epoch=0, iter=0, inner_iter=0, world_size=1, device=torch.device('cpu'), calls=calls)
     runner.stop = lambda reason, resumable: calls.append((reason, resumable))
 
@@ -49,11 +50,11 @@ def test_the_run_is_said_to_be_resumable(run):
 @pytest.mark.parametrize('others', [[], [CheckpointHook(save_last=False)], [CheckpointHook(save_optimizer=False)]])
 def test_a_run_that_would_lose_its_work_is_refused(others):
     with pytest.raises(ConfigError, match='nothing would be saved to go on from when the time is over'):
-        TimeLimitHook(300).before_run(SimpleNamespace(hooks=others))
+        TimeLimitHook(300).check_run(SimpleNamespace(hooks=others))
 
 
 def test_the_checkpoint_hook_saves_it():
-    TimeLimitHook(300).before_run(SimpleNamespace(hooks=[CheckpointHook()]))
+    TimeLimitHook(300).check_run(SimpleNamespace(hooks=[CheckpointHook()]))
 
 
 def test_without_need_nothing_happens(run):

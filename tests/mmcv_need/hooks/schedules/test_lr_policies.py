@@ -349,4 +349,4 @@ def test_a_schedule_that_does_not_fit_the_run_is_refused_before_the_first_iterat
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     runner = SimpleNamespace(optimizer=SimpleNamespace(optimizer=optimizer), max_epochs=2, data_loader=[None] * 5)
     with pytest.raises(ConfigError, match=words):
-        hook.before_run(runner)
+        hook.check_run(runner)

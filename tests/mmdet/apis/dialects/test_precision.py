@@ -4,9 +4,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import torch
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
+from mmcv_need.optim.loss_scale import LossScale
 from mmdet.apis.dialects import canonical
 from mmdet.apis.dialects.precision import override_precision
 
@@ -116,9 +118,40 @@ def test_each_value_keeps_the_line_that_it_was_written_in(tmp_path):
     assert [cfg.where(key)[-1] for key in ('precision', 'precision.dtype', 'optimizer', 'optimizer.lr')] == list('2345')
 
 
-def test_a_variable_of_the_file_says_nothing_itself(tmp_path):
-    (tmp_path / 'c.py').write_text("loss_scale = 64.\nopt_level = 'O2'\nfp16 = dict(loss_scale=loss_scale)\nlevel = opt_level")
+def test_a_loss_scale_that_another_spelling_is_made_of_says_nothing_itself(tmp_path):
+    (tmp_path / 'c.py').write_text('loss_scale = 64.\nfp16 = dict(loss_scale=loss_scale)')
     assert canonical(Config.fromfile(tmp_path / 'c.py')).precision == dict(O1, loss_scale=64.0)
+    cfg = Config.fromfile(tmp_path / 'c.py')
+    cfg.merge_from_dict({'loss_scale': 32.0})  # too late for the file to make anything of it
+    with pytest.raises(ConfigError, match='--cfg-options: loss_scale: fp16 comes with its own'):
+        canonical(cfg)
+
+
+@pytest.mark.parametrize('option, level', [({}, 'O2'), ({'opt_level': 'O1'}, 'O1')])
+def test_a_level_counts_even_if_other_values_are_made_of_it(option, level, tmp_path):
+    (tmp_path / 'c.py').write_text("opt_level = 'O2'\nloss_scale = 128.\nwork_dir = 'work_dirs/' + opt_level")
+    cfg = Config.fromfile(tmp_path / 'c.py')
+    cfg.merge_from_dict(option)
+    assert canonical(cfg).precision == dict(opt_level=level, loss_scale=128.0)
+
+
+@pytest.mark.parametrize('given, expected', [
+    (dict(init_scale=512.0, mode='dynamic'),
+     dict(init_scale=512.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=1000)),
+    (dict(mode='dynamic', scale_factor=4, scale_window=10),
+     dict(init_scale=2.0 ** 32, growth_factor=4, backoff_factor=0.25, growth_interval=10)),
+    (dict(init_scale=64.0, mode='static'), 64.0),
+    (dict(init_scale=256.0, growth_interval=5, enabled=True), dict(init_scale=256.0, growth_interval=5))])
+def test_the_scalers_of_mmcv_and_of_torch_may_be_described_by_their_arguments(given, expected):
+    assert canonical(Config({'fp16': dict(loss_scale=given)})).precision == dict(O1, loss_scale=expected)
+
+
+@pytest.mark.parametrize('given', [dict(mode='fast'), dict(mode='dynamic', scale_factor=1), dict(mode='dynamic', window=3),
+                                   dict(init_scale=8.0, enabled=False), dict(mode='static', growth_factor=3.0)])
+def test_a_scaler_that_makes_no_sense_is_refused_by_the_loss_scale(given):
+    scale = canonical(Config({'fp16': dict(loss_scale=given)})).precision.loss_scale
+    with pytest.raises(ConfigError, match='loss_scale'):
+        LossScale(scale, torch.device('cpu'))
 
 
 # Command lines
