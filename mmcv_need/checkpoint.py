@@ -9,11 +9,12 @@ import io
 import os
 import re
 import warnings
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import torch
 
 from mmcv_need.errors import CheckpointError
+from mmcv_need.place_in_run import place_of
 from mmcv_need.serialization.atomic_files import link_atomically, write_atomically
 from mmcv_need.serialization.pickles import Refused
 from mmcv_need.serialization.torch_files import Damaged, load_torch_file
@@ -48,11 +49,15 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str, latest: bool = Tru
         write_atomically(os.path.join(folder, 'last_checkpoint'), name.encode())
 
 
-def read_checkpoint(path: str) -> Dict[str, Any]:
+def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:
     """Load a checkpoint of ours, of MMCV or of MMEngine onto the CPU, as data only.
 
     What MMEngine stores as objects of its own comes as dicts, lists, numbers and tensors; the names of its labels stand where
     MMCV's do, at meta['CLASSES'].
+
+    Args:
+        path: of the file.
+        tensors: whether to read them; what a large file says of itself is quickly read without, None standing for each.
 
     Raises:
         CheckpointError: no such file, damaged (its checksums do not fit), not a checkpoint, or not plain data.
@@ -61,7 +66,7 @@ def read_checkpoint(path: str) -> Dict[str, Any]:
         raise CheckpointError(f'{path}: no such checkpoint file')
     try:
         with open(path, 'rb') as file:
-            checkpoint = load_torch_file(file)
+            checkpoint = load_torch_file(file, tensors)
     except Damaged as error:
         raise CheckpointError(f'{path}: damaged: {error}. Use an older checkpoint') from error
     except Refused as error:
@@ -96,36 +101,27 @@ def meta_of(checkpoint: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def find_latest(folder: str) -> Optional[Loaded]:
-    """The checkpoint of a folder that was written after the most iterations; None if none can be read.
+    """The checkpoint of a folder that was written latest in its run, of those that training can go on from; None without any.
 
-    Epochs come first, and of those the newest that can be read; then what was written in the middle of a later epoch.
+    What each says of itself counts, not its name: iterations may have been counted anew in between. A warning names those
+    that are passed over.
     """
-    found: Dict[str, List[int]] = {'epoch': [], 'iter': []}
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        match = NAME.fullmatch(name)
-        if match:
-            found[match.group(1)].append(int(match.group(2)))
-    best, done = None, -1
-    for unit, numbers in found.items():
-        for number in sorted(numbers, reverse=True):
-            if unit == 'iter' and number <= done:
-                break
-            loaded = _read_or_warn(os.path.join(folder, f'{unit}_{number}.pth'))
-            if loaded:
-                if loaded.content['meta']['iter'] > done:
-                    best, done = loaded, loaded.content['meta']['iter']
-                break
-    return best
-
-
-def _read_or_warn(path: str) -> Optional[Loaded]:
-    """A checkpoint that says where in its run it was written; None, and a warning, where there is none."""
-    try:
-        loaded = read(path)
-        if type(meta_of(loaded.content).get('iter')) is int:
-            return loaded
-        reason = f'{path}: does not say where it was written'
-    except CheckpointError as error:
-        reason = str(error)
-    warnings.warn(f'passed over: {reason}', stacklevel=3)
+    found: List[Tuple[Tuple[int, ...], str]] = []
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if NAME.fullmatch(name):
+            path = os.path.join(folder, name)
+            try:
+                place = place_of(meta_of(read_checkpoint(path, tensors=False)), path)
+                found.append(((place.epoch, place.inner_iter, place.iter, name.startswith('epoch')), path))
+            except CheckpointError as error:
+                warnings.warn(f'passed over: {error}', stacklevel=2)
+    for _, path in sorted(found, reverse=True):
+        try:
+            loaded = read(path)
+            if 'optimizer' in loaded.content:
+                return loaded
+            reason = f'{path}: holds no training state to resume from'
+        except CheckpointError as error:
+            reason = str(error)
+        warnings.warn(f'passed over: {reason}', stacklevel=2)
     return None

@@ -14,9 +14,10 @@ from torch import nn
 
 from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
 from mmcv_need.dist_utils import get_dist_info, on_rank_0
-from mmcv_need.errors import CheckpointError, ConfigError
+from mmcv_need.errors import ConfigError
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.place_in_run import PlaceInRun, among
 from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import Registry
 from mmcv_need.run_state import checkpoint_of, restore
@@ -42,6 +43,7 @@ class EpochBasedRunner:
     Attributes:
         batch, outputs: of the current iteration: what the loader gave, and what the training step made of it.
         stopped: why a hook ended the run early, or None; `resumable` if it is to be gone on with later.
+        resumed_from: the checkpoint file that the run goes on from, or None.
     """
 
     def __init__(self, max_epochs: int, *, model: nn.Module, optimizer: OptimizerStep, device: Any, work_dir: str,
@@ -67,8 +69,8 @@ class EpochBasedRunner:
         self.stopped: Optional[str] = None
         self.resumable = False
         self.watch = UpdateWatch(optimizer, logger)
-        self._resumed = False
-        self._resumed_epoch_len: Optional[int] = None
+        self.resumed_from: Optional[str] = None
+        self._resumed_place: Optional[PlaceInRun] = None
         self._hooks: List[Tuple[int, Any, str]] = []
 
     @property
@@ -132,11 +134,11 @@ class EpochBasedRunner:
         self.logger.info('workflow: %s, max: %d epochs', list(workflow), self.max_epochs)
         loaders = dict(zip((mode for mode, _ in workflow), data_loaders))
         self.data_loader = loaders['train']
-        self._check_place(len(self.data_loader))
+        self._settle_place(len(self.data_loader))
         self._check_hooks()
         prepare()
         self.call_hook('before_run')
-        if self._resumed:
+        if self._resumed_place:
             self.call_hook('after_resume')  # whatever else belonged to the moment of the checkpoint, after it was written
         if self.epoch >= self.max_epochs or self.finished:
             self.logger.info('nothing left to do: %d epochs and %d iterations are done', self.epoch, self.iter)
@@ -235,8 +237,8 @@ class EpochBasedRunner:
             path: of the file.
             checkpoint: its content, if it has been read.
         """
-        meta = restore(self, path, read_checkpoint(path) if checkpoint is None else checkpoint)
-        self._resumed, self._resumed_epoch_len = True, meta.get('epoch_len')
+        self.resumed_from = path
+        self._resumed_place = restore(self, path, read_checkpoint(path) if checkpoint is None else checkpoint)
         self.logger.info('resumed epoch %d, iter %d', self.epoch, self.iter)
 
     def _check_hooks(self) -> None:
@@ -246,19 +248,13 @@ class EpochBasedRunner:
             except ConfigError as error:
                 raise ConfigError(f'{place}: {error}' if place else str(error)) from error
 
-    def _check_place(self, epoch_len: int) -> None:
-        """A place within an epoch means something only among the same batches; between epochs, iterations count anew."""
-        if self._resumed_epoch_len in (None, epoch_len):
-            return
-        if not self.inner_iter:
-            self.logger.warning('an epoch has %d iterations now and had %d: data, batch or number of processes changed. The '
-                                'run goes on after %d epochs, at iteration %d and not %d', epoch_len, self._resumed_epoch_len,
-                                self.epoch, self.epoch * epoch_len, self.iter)
-            self.iter = self.epoch * epoch_len
-        else:
-            raise CheckpointError(f'the checkpoint was written after {self.inner_iter} of {self._resumed_epoch_len} iterations '
-                                  f'of an epoch, which now has {epoch_len}: data, batch or number of processes changed. Set '
-                                  f'them back, or resume from a checkpoint of an epoch (epoch_N.pth)')
+    def _settle_place(self, epoch_len: int) -> None:
+        """Where a resumed run goes on; a step that was accumulated among other batches begins anew."""
+        if self._resumed_place:
+            place = among(self._resumed_place, epoch_len, self.logger)
+            if place.iter != self.iter:
+                self.optimizer.begin(place.iter)
+            self.epoch, self.iter, self.inner_iter = place[:3]
 
 
 def user_name() -> str:

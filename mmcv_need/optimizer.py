@@ -40,6 +40,7 @@ class OptimizerStep:
         if may_wait is None:  # what optimizers other than torch's count, and where, is not known
             may_wait = self.parameters[0].device.type == 'cpu' or not type(optimizer).__module__.startswith('torch.optim')
         self.may_wait = may_wait
+        self.begun = 0  # the iteration before which there is nothing of the step that is being accumulated
         self.buffers = list(buffers)
         self.buffers_before: List[Tensor] = []  # as they were when the step began
         self._saturates = devices.saturates(self.parameters[0].device)
@@ -50,11 +51,20 @@ class OptimizerStep:
     def window(self, iteration: int, max_iters: int) -> Tuple[bool, bool, float]:
         """Whether an iteration is the first and the last of its step, and the share of its loss in the step's.
 
-        The last step of a run averages over what is left.
+        The last step of a run averages over what is left, and so does the first of one that goes on within a step.
         """
-        start = iteration - iteration % self.cumulative_iters
-        end = min(start + self.cumulative_iters, max_iters)
+        start = self.start_of(iteration)
+        end = min(iteration - iteration % self.cumulative_iters + self.cumulative_iters, max_iters)
         return iteration == start, iteration == end - 1, 1.0 / (end - start)
+
+    def start_of(self, iteration: int) -> int:
+        """The first iteration of the step that an iteration is part of."""
+        return max(iteration - iteration % self.cumulative_iters, self.begun)
+
+    def begin(self, iteration: int) -> None:
+        """Go on at an iteration without what was accumulated before it."""
+        self.begun, self.buffers_before = iteration, []
+        self.zero_grad()
 
     def zero_grad(self) -> None:
         """Begin a step, before the network is called."""

@@ -4,7 +4,9 @@
     state_dict    weights and buffers, float32 at every level of precision; the average where there is one (averages.py)
     optimizer     its state_dict
     loss_scaler   of float16 runs
-    open_step     of a step that is accumulated and not complete: gradients by name, and buffers as they were when it began
+    open_step     of a step that is accumulated and not complete: gradients by name, buffers as they were when it began, and
+                  its first iteration
+    left_out      how many updates in a row were left out because their gradients were not finite
     ranks         for each process: its random generators, and its values for the next log line
 
 Hooks add keys of their own.
@@ -12,12 +14,14 @@ Hooks add keys of their own.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 from mmcv_need.averages import learning_weights, separated
+from mmcv_need.checkpoint import meta_of
 from mmcv_need.dist_utils import gather_plain
-from mmcv_need.errors import CheckpointError
+from mmcv_need.errors import CheckpointError, UserError
 from mmcv_need.optim.optimizer_state import load_by_name
+from mmcv_need.place_in_run import PlaceInRun, place_of
 from mmcv_need.random_state import random_state, set_random_state
 from mmcv_need.weights import current_keys, load_weights
 
@@ -37,19 +41,21 @@ def checkpoint_of(runner: Any, place: Mapping[str, int], save_optimizer: bool) -
     if save_optimizer:
         step = runner.optimizer
         own = {'random': random_state(runner.device), 'log_buffer': runner.log_buffer.state()}
-        checkpoint.update(optimizer=step.optimizer.state_dict(), ranks=gather_plain(own, runner.device))
+        checkpoint.update(optimizer=step.optimizer.state_dict(), ranks=gather_plain(own, runner.device),
+                          left_out=runner.watch.left_out)
         if step.loss_scale:
             checkpoint['loss_scaler'] = step.loss_scale.state_dict()
         if place['iter'] < runner.max_iters and not step.window(place['iter'], runner.max_iters)[0]:
             checkpoint['open_step'] = {
                 'gradients': {name: parameter.grad.cpu() for name, parameter in runner.model.module.named_parameters()
                               if parameter.grad is not None},
-                'buffers': [buffer.cpu() for buffer in step.buffers_before]}
+                'buffers': [buffer.cpu() for buffer in step.buffers_before],
+                'begun': step.start_of(place['iter'])}
     runner.call_hook('before_save_checkpoint', checkpoint)
     return checkpoint
 
 
-def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> PlaceInRun:
     """Bring a run to where a checkpoint was written.
 
     Args:
@@ -58,42 +64,65 @@ def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> Mapping[st
         checkpoint: its content.
 
     Returns:
-        The file's meta data.
+        Where it was written.
 
     Raises:
-        CheckpointError: the file does not fit, or has no training state.
+        CheckpointError: the file does not fit, has no training state, or one that makes no sense.
     """
-    meta = checkpoint.get('meta') or {}
+    meta = meta_of(checkpoint)
     if 'optimizer' not in checkpoint or not {'epoch', 'iter'} <= set(meta):
-        raise CheckpointError(f'{path}: holds no training state to resume from; use --cfg-options load_from={path} '
-                              f'to start a new run from its weights')
-    checkpoint = separated(checkpoint)
-    weights = learning_weights(checkpoint)
-    load_weights(runner.model.module, weights, path, strict=True)
-    _restore_optimizer(runner, path, checkpoint, weights)
-    runner.epoch, runner.iter, runner.inner_iter = meta['epoch'], meta['iter'], meta.get('inner_iter', 0)
+        raise CheckpointError(f'{path}: holds no training state to resume from. To start a new run from its weights, give '
+                              f'--cfg-options load_from={path} and another --work-dir')
+    place = place_of(meta, path)
+    try:
+        checkpoint = separated(checkpoint)
+        weights = learning_weights(checkpoint)
+        load_weights(runner.model.module, weights, path, strict=True)
+        _restore_optimizer(runner, path, checkpoint, weights)
+        runner.epoch, runner.iter, runner.inner_iter = place[:3]
+        _restore_rest(runner, checkpoint)
+    except UserError:
+        raise
+    except Exception as error:  # what is wrong with a file may show as anything
+        raise CheckpointError(f'{path}: its training state makes no sense ({type(error).__name__}: {error}). Use another '
+                              f'checkpoint') from error
+    return place
+
+
+def _restore_rest(runner: Any, checkpoint: Mapping[str, Any]) -> None:
+    """Everything but weights and optimizer."""
+    module, step = runner.model.module, runner.optimizer
+    scaler = _loss_scaler(checkpoint)
+    if step.loss_scale and scaler:
+        step.loss_scale.load_state_dict(scaler)
+    runner.watch.left_out = int(checkpoint.get('left_out', 0))
     ranks = checkpoint.get('ranks', [])
     if runner.rank < len(ranks):  # MMCV's files have none; processes that join now keep their own generators
         own = ranks[runner.rank]
         runner.log_buffer.load_state(own['log_buffer'])
         set_random_state(runner.device, own['random'])
+    step.begin(runner.iter)
+    if 'open_step' in checkpoint:
+        begun = checkpoint['open_step']
+        step.begun = begun.get('begun', 0)
+        for name, parameter in module.named_parameters():
+            if name in begun['gradients']:
+                parameter.grad = begun['gradients'][name].to(parameter.device).reshape(parameter.shape)
+        step.buffers_before = [buffer.to(own.device) for buffer, own in zip(begun['buffers'], step.buffers)]
     runner.call_hook('after_load_checkpoint', checkpoint)
-    return meta
+
+
+def _loss_scaler(checkpoint: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+    """The loss scale's state, where MMCV (in `meta`) or MMEngine (in `optimizer`) may have put it, too."""
+    found = checkpoint.get('loss_scaler') or (meta_of(checkpoint).get('fp16') or {}).get('loss_scaler')
+    return found or checkpoint['optimizer'].get('loss_scaler')
 
 
 def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
-    module, step = runner.model.module, runner.optimizer
+    module = runner.model.module
     try:
-        note = load_by_name(step.optimizer, checkpoint['optimizer'], current_keys(module, weights), module)
-    except (ValueError, KeyError, TypeError) as error:
+        note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_keys(module, weights), module)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
     if note:
         runner.logger.warning('%s: %s', path, note)
-    scaler = checkpoint.get('loss_scaler') or (checkpoint['meta'].get('fp16') or {}).get('loss_scaler')  # the latter: MMCV's
-    if step.loss_scale and scaler:
-        step.loss_scale.load_state_dict(scaler)
-    begun = checkpoint.get('open_step', {'gradients': {}, 'buffers': []})
-    for name, parameter in module.named_parameters():
-        if name in begun['gradients']:
-            parameter.grad = begun['gradients'][name].to(parameter.device)
-    step.buffers_before = [buffer.to(own.device) for buffer, own in zip(begun['buffers'], step.buffers)]

@@ -84,8 +84,10 @@ class BestCheckpoint:
         told = {key: messages[key] for key in ('best_score', 'best_ckpt') if key in messages}
         if state and self.metric in ('auto', state.get('metric')):
             self.metric, self.score = state['metric'], state['score']
-            self.file = next(iter(known_files(state, 'files', runner.work_dir)), None)
-        elif not state and os.path.basename(str(told.get('best_ckpt'))).startswith(f'best_{self.metric}_'):
-            self.score = told.get('best_score')
+            self.file = next(iter(known_files(state, 'files', runner.work_dir, runner.resumed_from)), None)
+        elif not state:
+            of_mmcv = re.fullmatch(r'best_(.+)_(epoch|iter)_\d+\.pth', os.path.basename(str(told.get('best_ckpt'))))
+            if of_mmcv and self.metric in ('auto', of_mmcv.group(1)):
+                self.metric, self.score = of_mmcv.group(1), told.get('best_score')
         if self.score is not None:
             runner.meta.setdefault('hook_msgs', {}).update(told)

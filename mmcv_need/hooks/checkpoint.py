@@ -47,13 +47,14 @@ class CheckpointHook(Hook):
         self.regular: List[str] = []  # names of the files of every `interval`, in the order in which they were written
         self.between: List[str] = []  # and of those in between, which the next one replaces
         self.newest: Optional[str] = None  # name of the file that is being written, or that the run goes on from
-        self.saved_iter = 0
+        self.newest_iter = self.saved_iter = 0  # what that file says of itself, and the run's count when it was written
         self.saved_at = 0.0  # on this process's clock
 
     @property
     def name(self) -> str:
-        """Tells the state of one such hook from that of another."""
-        return f"{self.interval} {'epochs' if self.by_epoch else 'iterations'}"
+        """Tells the state of one such hook from that of another; the interval may change when a run goes on."""
+        unit = 'epochs' if self.by_epoch else 'iterations'
+        return unit if self.out_dir is None else f'{unit} in {self.out_dir}'
 
     def folder(self, runner: Any) -> str:
         return checkpoint_folder(runner.work_dir, self.out_dir)
@@ -63,7 +64,7 @@ class CheckpointHook(Hook):
         if runner.rank == 0:
             remove_leftovers(self.folder(runner))
             if self.newest:  # the run before may have been killed before it removed what this file replaces
-                self._remove_old(runner, os.path.join(self.folder(runner), self.newest))
+                self._remove_old(runner, os.path.join(self.folder(runner), self.newest), self.newest_iter)
         self.newest = None
 
     def between_iters(self, runner: Any) -> None:
@@ -94,8 +95,9 @@ class CheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         state = checkpoint.get('checkpoint_hook', {}).get(self.name, {})
         folder = self.folder(runner)
-        self.regular, self.between = (known_files(state, key, folder) for key in ('regular', 'between'))
-        self.newest = next(iter(known_files(state, 'newest', folder)), None)
+        self.regular, self.between, newest = (known_files(state, key, folder, runner.resumed_from)
+                                              for key in ('regular', 'between', 'newest'))
+        self.newest, self.newest_iter = next(iter(newest), None), checkpoint['meta']['iter']
         last = (meta_of(checkpoint).get('hook_msgs') or {}).get('last_ckpt')
         if last is not None:
             runner.meta.setdefault('hook_msgs', {})['last_ckpt'] = last
@@ -122,16 +124,18 @@ class CheckpointHook(Hook):
         runner.meta.setdefault('hook_msgs', {})['last_ckpt'] = path
         self.saved_iter, self.saved_at = place['iteration'], time.monotonic()
         if runner.rank == 0:
-            self._remove_old(runner, path)
+            self._remove_old(runner, path, self.saved_iter)
         barrier()
 
-    def _remove_old(self, runner: Any, path: str) -> None:
-        """Remove what the newest file replaces, once it has been read back."""
-        others = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook is not self]
+    def _remove_old(self, runner: Any, path: str, iteration: int) -> None:
+        """Remove what the newest file, of an iteration, replaces, once it has been read back."""
+        folder = os.path.realpath(self.folder(runner))
+        others = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook is not self
+                  and os.path.realpath(hook.folder(runner)) == folder]
         theirs = {name for hook in others for name in hook.regular}
         replaced = [name for name in self.between if name != os.path.basename(path)]
         beyond = self.regular[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
-        if (replaced or beyond) and can_be_read(path, self.saved_iter, runner.logger):
+        if (replaced or beyond) and can_be_read(path, iteration, runner.logger):
             remove_files(self.folder(runner), [name for name in replaced + beyond if name not in theirs])
             self.between = [name for name in self.between if name not in replaced]
             self.regular = self.regular[len(beyond):]

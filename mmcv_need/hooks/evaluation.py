@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
@@ -37,7 +37,7 @@ class EvalHook(Hook):
         self.interval = interval
         self.by_epoch = by_epoch
         self.best = None if save_best is None else BestCheckpoint(save_best, rule)
-        self.evaluated = -1  # iterations that were done at the last evaluation
+        self.evaluated = (-1, 0)  # epochs, and iterations of the next, that were done at the last evaluation
 
     def is_due(self, number: int) -> bool:
         """Whether to evaluate after epoch (or iteration) `number`, counted from 1."""
@@ -46,7 +46,7 @@ class EvalHook(Hook):
         return number >= self.start and (number - self.start) % self.interval == 0
 
     def before_train_epoch(self, runner: Any) -> None:
-        if self.start == 0 and runner.iter == 0 and self.evaluated < 0:
+        if self.start == 0 and runner.iter == 0 and self.evaluated < (0, 0):
             self._evaluate(runner, epoch=0, iteration=0, inner_iter=0)
 
     def after_train_iter(self, runner: Any) -> None:
@@ -59,7 +59,7 @@ class EvalHook(Hook):
 
     def after_resume(self, runner: Any) -> None:
         done = runner.iter if not self.by_epoch else 0 if runner.inner_iter else runner.epoch
-        if done and self.is_due(done) and self.evaluated < runner.iter:
+        if done and self.is_due(done) and self.evaluated < done_at(runner, runner.epoch, runner.inner_iter):
             place = {'epoch': runner.epoch, 'iteration': runner.iter, 'inner_iter': runner.inner_iter}
             runner.epoch -= self.by_epoch  # as it is at the end of an epoch, before that counts
             self._evaluate(runner, **place)
@@ -67,11 +67,12 @@ class EvalHook(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         best = self.best.state(runner) if self.best else None
-        checkpoint['evaluation'] = {'evaluated': self.evaluated, 'best': best}
+        checkpoint['evaluation'] = {'evaluated': list(self.evaluated), 'best': best}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         state = checkpoint.get('evaluation') or {}
-        self.evaluated = state.get('evaluated', -1)
+        evaluated = state.get('evaluated')
+        self.evaluated = tuple(evaluated) if isinstance(evaluated, list) else (-1, 0)
         if self.best:
             self.best.load_state(runner, state.get('best') or {}, checkpoint)
 
@@ -86,4 +87,11 @@ class EvalHook(Hook):
         runner.call_hook('after_evaluation')
         if self.best:
             self.best.offer(runner, values, 'epoch' if self.by_epoch else 'iter', **place)
-        self.evaluated = place['iteration']  # only now: who goes on from the best checkpoint evaluates for the other hooks
+        # Only now: who goes on from the best checkpoint evaluates for the other hooks.
+        self.evaluated = done_at(runner, place['epoch'], place['inner_iter'])
+
+
+def done_at(runner: Any, epoch: int, inner_iter: int) -> Tuple[int, int]:
+    """Epochs that are done, and iterations of the next; all iterations of an epoch are the epoch."""
+    whole = inner_iter == len(runner.data_loader)
+    return (epoch + 1, 0) if whole else (epoch, inner_iter)

@@ -2,19 +2,26 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable, List, Mapping
+from typing import Any, Iterable, List, Mapping, Optional
 
 from mmcv_need.checkpoint import meta_of, read_checkpoint
 from mmcv_need.errors import CheckpointError
 
 
-def known_files(state: Mapping[str, Any], key: str, folder: str) -> List[str]:
+def known_files(state: Mapping[str, Any], key: str, folder: str, resumed_from: Optional[str] = None) -> List[str]:
     """Names that a hook's state in a checkpoint lists, if they are of this folder.
 
     A file may say anything: whatever is no plain name of a checkpoint is left out.
+
+    Args:
+        state: has the names under `key`, and the `folder` that they were in.
+        folder: of this run.
+        resumed_from: the file that the state is from. If it lies in `folder`, and the folder that it speaks of is no more, that
+            one was moved here.
     """
-    names = state.get(key)
-    if not isinstance(names, list) or state.get('folder') != os.path.realpath(folder):
+    names, before, here = state.get(key), str(state.get('folder')), os.path.realpath(folder)
+    moved = resumed_from is not None and os.path.dirname(os.path.realpath(resumed_from)) == here and not os.path.isdir(before)
+    if not isinstance(names, list) or not (before == here or moved):
         return []
     return [name for name in names if isinstance(name, str) and name == os.path.basename(name) and name.endswith('.pth')]
 

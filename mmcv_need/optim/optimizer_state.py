@@ -11,11 +11,14 @@ from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Opt
 import torch
 from torch import nn
 
-from mmcv_need.arguments import listed
+from mmcv_need.arguments import is_number, listed
 
 HOW = {'foreach', 'fused', 'capturable', 'differentiable'}  # how to compute, which is not the checkpoint's business
 ADDED = {*HOW, 'maximize', 'decoupled_weight_decay'}  # options that torch's optimizers have had in some versions only
+NUMBERS = ('lr', 'initial_lr', 'momentum', 'initial_momentum', 'weight_decay')  # of a group
 SCHEDULED = {'lr': 'initial_lr', 'momentum': 'initial_momentum', 'betas': 'initial_momentum'}  # schedules move these from those
+SHAPED = {'momentum_buffer', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'exp_inf', 'square_avg', 'grad_avg', 'acc_delta', 'sum',
+          'prev', 'step_size', 'ax'}  # what optimizers remember of each number of a weight
 KEPT_BESIDE = re.compile('initial_.*|.*_mult|step')  # what schedules, MMEngine and apex keep in a group, beside its options
 Slots = List[Tuple[str, Any]]  # of a group: name of the weight, position in the state
 
@@ -50,14 +53,17 @@ def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], sto
         raise ValueError(f"it has no place for {len(missing)} parameters that learn now, such as '{missing[0]}'")
     for _, saved in kept:
         _check_kind(optimizer, saved)
+        wrong = {name: saved[name] for name in NUMBERS if name in saved and not is_number(saved[name])}
+        if wrong:
+            raise ValueError(f"{', '.join(f'{name} is {value!r}' for name, value in wrong.items())}; expected numbers")
     of_file = _settings_of_groups(today, kept)
     groups, entries, position = [], {}, 0
     for i, (own, members) in enumerate(zip(optimizer.param_groups, today)):
         theirs = _options(kept[0][1], ('step',)) if of_file is None else {**of_file[i], **_options(own, HOW)}
         positions = range(position, position + len(members))
         groups.append({**_options(own), **theirs, 'param_names': members, 'params': list(positions)})
-        entries.update({place: _entry(state['state'][found[name]], optimizer) for place, name in zip(positions, members)
-                        if found[name] in state['state']})
+        entries.update({place: _entry(state['state'][found[name]], optimizer, name, parameter)
+                        for place, name, parameter in zip(positions, members, own['params']) if found[name] in state['state']})
         position += len(members)
     note = _note(optimizer.param_groups, groups) if of_file else \
         "parameter groups differ from the checkpoint's: what the optimizer remembers goes on, rates and decays are the config's"
@@ -128,9 +134,16 @@ def _settings_of_groups(today: Sequence[Sequence[str]], kept: Sequence[Tuple[Slo
     return None
 
 
-def _entry(remembered: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> Dict[str, Any]:
+def _entry(remembered: Mapping[str, Any], optimizer: torch.optim.Optimizer, name: str, parameter: torch.Tensor
+           ) -> Dict[str, Any]:
     """What an optimizer remembers of a parameter. Torch's classes read the count of steps in any form, others as a number."""
     entry = dict(remembered)
+    for key, value in entry.items():
+        if isinstance(value, torch.Tensor):
+            if key in SHAPED and value.shape != parameter.shape:
+                raise ValueError(f"'{key}' of {name} has shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
+        elif value is not None and not isinstance(value, (int, float)):
+            raise ValueError(f"'{key}' of {name} is {value!r}")
     if isinstance(entry.get('step'), torch.Tensor) and not type(optimizer).__module__.startswith('torch.optim'):
         entry['step'] = int(entry['step'])
     return entry

@@ -15,9 +15,14 @@ INTEGERS = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64, 16: np.complex12
 
 
 class Plain:
-    """Makes plain data: dicts, lists, tuples, numbers, strings and tensors. What a file shares stays shared."""
+    """Makes plain data: dicts, lists, tuples, numbers, strings and tensors. What a file shares stays shared.
 
-    def __init__(self) -> None:
+    Args:
+        tensors: whether to make them; if not, None stands for each.
+    """
+
+    def __init__(self, tensors: bool = True) -> None:
+        self._tensors = tensors
         self._made: Dict[int, Any] = {}
         self._flat: Dict[Tuple[int, torch.dtype], Tensor] = {}
 
@@ -45,7 +50,7 @@ class Plain:
         elif type(value) is tuple:
             self._made[id(value)] = tuple(self.of(item) for item in value)
         elif isinstance(value, View):
-            self._made[id(value)] = self._tensor(value)
+            self._made[id(value)] = self._tensor(value) if self._tensors else None
         elif isinstance(value, Array):
             self._made[id(value)] = tensor_of(value.finished())
         elif isinstance(value, np.generic):

@@ -22,7 +22,8 @@ from mmcv_need.serialization.plain_data import Plain
 from mmcv_need.serialization.stand_ins import Storage, stand_in
 
 MAGIC, VERSION = 0x1950a86a20f9469cfc6c, 1001  # with which a stream begins
-MAX_TUPLES = 100_000  # of a pickle; a tensor takes four. Tuples in tuples without end would overflow the stack
+MAX_TUPLES = 100_000  # of a pickle, made or called for; a tensor takes six. Tuples in tuples without end overflow the stack
+CALLS = ('REDUCE', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX')
 Source = Callable[[str, int], np.ndarray]  # from a storage's key and length in bytes to these
 
 
@@ -30,11 +31,13 @@ class Damaged(ValueError):
     """A part of a file that is not what it was when it was written."""
 
 
-def load_torch_file(file: BinaryIO) -> Any:
+def load_torch_file(file: BinaryIO, tensors: bool = True) -> Any:
     """The content of a file that torch.save wrote: plain data, and tensors on the CPU.
 
     Args:
         file: open for reading, anywhere in it.
+        tensors: whether to read them. Without, None stands for each, and of a zip only the plain data are read, and compared
+            with their checksum.
 
     Raises:
         Refused: it names, or holds, anything else; nothing of it was run.
@@ -45,21 +48,24 @@ def load_torch_file(file: BinaryIO) -> Any:
     file.seek(0)
     zipped = file.read(4) == b'PK\x03\x04'
     file.seek(0)
-    return Plain().of(_load_zip(file, size) if zipped else _load_stream(file, size))
+    return Plain(tensors).of(_load_zip(file, size, tensors) if zipped else _load_stream(file, size))
 
 
-def _load_zip(file: BinaryIO, size: int) -> Any:
+def _load_zip(file: BinaryIO, size: int, tensors: bool) -> Any:
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
         if sum(part.file_size for part in parts) > size:
             raise Refused('compressed parts, which torch never writes')
-        data = {part.filename: _read_part(archive, part) for part in parts}
+        data = {part.filename: _read_part(archive, part) for part in parts if tensors or '/data/' not in part.filename}
     root = next((name[:-len('data.pkl')] for name in data if name.endswith('data.pkl')), None)
     if root is None:
         raise ValueError('a zip of something else')
     if data.get(f'{root}byteorder', np.empty(0)).tobytes() == b'big':
         raise Refused('numbers of a big-endian machine')
-    return _unpickle(io.BytesIO(data[f'{root}data.pkl'].tobytes()), size, lambda key, length: data[f'{root}data/{key}'])
+
+    def storage(key: str, length: int) -> np.ndarray:
+        return data[f'{root}data/{key}'] if tensors else np.broadcast_to(np.uint8(0), length)  # of no size in memory
+    return _unpickle(io.BytesIO(data[f'{root}data.pkl'].tobytes()), size, storage)
 
 
 def _read_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> np.ndarray:
@@ -133,7 +139,7 @@ def _unpickle(file: Any, size: int, storage: Source) -> Any:
     """The next pickle of a file of `size` bytes, which is looked over first: unpicklers in C trust it not to exhaust them."""
     start, tuples = file.tell(), 0
     for opcode, number, _ in pickletools.genops(file):
-        tuples += opcode.name.startswith('TUPLE')
+        tuples += opcode.name.startswith('TUPLE') or opcode.name in CALLS
         if 'PUT' in opcode.name and number > size:  # a place in a table that would be made
             raise Refused('a pickle made to use up memory')
         if tuples > MAX_TUPLES:

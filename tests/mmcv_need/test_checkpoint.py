@@ -204,46 +204,78 @@ def test_a_zip_of_something_else_is_refused(tmp_path):
 # Finding the newest
 
 
-def test_the_newest_is_that_of_the_most_iterations(tmp_path):
-    for name, iteration in (('epoch_2', 20), ('iter_15', 15), ('iter_9', 9), ('epoch_1', 10)):
-        save_checkpoint(content(iteration), str(tmp_path / f'{name}.pth'))
-    assert find_latest(str(tmp_path)).path == str(tmp_path / 'epoch_2.pth')
-    save_checkpoint(content(21), str(tmp_path / 'iter_21.pth'))
-    assert find_latest(str(tmp_path)).path == str(tmp_path / 'iter_21.pth')
+def put(folder, name, epoch=0, inner=0, epoch_len=10, iteration=None, **more):
+    """A file that says it was written after so many epochs of a length, and iterations of the next."""
+    meta = {'epoch': epoch, 'iter': epoch * epoch_len + inner if iteration is None else iteration, 'inner_iter': inner,
+            'epoch_len': epoch_len}
+    save_checkpoint({'meta': meta, 'optimizer': {'state': {}}, 'state_dict': {'w': torch.ones(3)}, **more}, str(folder / name))
+
+
+def newest(folder):
+    return os.path.basename(find_latest(str(folder)).path)
+
+
+def test_the_newest_is_that_of_the_latest_place_in_the_run(tmp_path):
+    for name, place in (('epoch_2', (2, 0)), ('iter_15', (1, 5)), ('iter_9', (0, 9)), ('epoch_1', (1, 0))):
+        put(tmp_path, f'{name}.pth', *place)
+    assert newest(tmp_path) == 'epoch_2.pth'
+    put(tmp_path, 'iter_21.pth', 2, 1)
+    assert newest(tmp_path) == 'iter_21.pth'
+
+
+def test_places_are_compared_and_not_names_since_iterations_may_have_been_counted_anew(tmp_path):
+    put(tmp_path, 'epoch_2.pth', 2, 0, epoch_len=7)
+    put(tmp_path, 'iter_9.pth', 2, 1, epoch_len=4)  # batches are twice as large now
+    assert newest(tmp_path) == 'iter_9.pth'
 
 
 def test_numbers_are_compared_as_numbers(tmp_path):
     for epoch in (9, 10):
-        save_checkpoint(content(epoch * 7), str(tmp_path / f'epoch_{epoch}.pth'))
-    assert find_latest(str(tmp_path)).path == str(tmp_path / 'epoch_10.pth')
+        put(tmp_path, f'epoch_{epoch}.pth', epoch)
+    assert newest(tmp_path) == 'epoch_10.pth'
 
 
 def test_an_epochs_end_is_newer_than_its_last_iteration(tmp_path):
-    for name in ('iter_7', 'epoch_1'):
-        save_checkpoint(content(7), str(tmp_path / f'{name}.pth'))
-    assert find_latest(str(tmp_path)).path == str(tmp_path / 'epoch_1.pth')
+    put(tmp_path, 'iter_10.pth', 0, 10)
+    put(tmp_path, 'epoch_1.pth', 1, 0)
+    assert newest(tmp_path) == 'epoch_1.pth'
 
 
-def test_the_newest_comes_with_its_content_and_older_files_are_not_read(tmp_path, monkeypatch):
-    for name, iteration in (('epoch_2', 20), ('epoch_1', 10), ('iter_19', 19), ('iter_20', 20)):
-        save_checkpoint(content(iteration), str(tmp_path / f'{name}.pth'))
+def test_the_newest_comes_with_its_content_and_of_others_the_weights_are_not_read(tmp_path, monkeypatch):
+    for name, place in (('epoch_2', (2, 0)), ('epoch_1', (1, 0)), ('iter_19', (1, 9)), ('iter_20', (1, 10))):
+        put(tmp_path, f'{name}.pth', *place)
     opened = []
-    monkeypatch.setattr(checkpoint, 'load_torch_file', lambda file: (opened.append(file.name), load_torch_file(file))[1])
+    monkeypatch.setattr(checkpoint, 'load_torch_file',
+                        lambda file, tensors: (opened.append((os.path.basename(file.name), tensors)),
+                                               load_torch_file(file, tensors))[1])
     latest = find_latest(str(tmp_path))
-    assert latest.content['meta']['iter'] == 20 and opened == [latest.path] == [str(tmp_path / 'epoch_2.pth')]
+    assert latest.content['state_dict']['w'].tolist() == [1, 1, 1]
+    assert opened[-1] == ('epoch_2.pth', True) and [tensors for _, tensors in opened[:-1]] == [False] * 4
 
 
-def test_damaged_and_foreign_files_are_passed_over_and_said_to_be(tmp_path):
-    for iteration in (1, 2, 3, 4, 5):
-        save_checkpoint(content(iteration), str(tmp_path / f'iter_{iteration}.pth'))
+def test_files_that_cannot_be_gone_on_from_are_passed_over_and_said_to_be(tmp_path):
+    for iteration in (1, 2, 3, 4, 5, 6):
+        put(tmp_path, f'iter_{iteration}.pth', 0, iteration)
     (tmp_path / 'iter_5.pth').write_bytes((tmp_path / 'iter_5.pth').read_bytes()[:-30])
     (tmp_path / 'iter_4.pth').write_text('oh')
     torch.save({'state_dict': {}, 'meta': [1]}, tmp_path / 'iter_3.pth')  # says nothing of where it was written
+    save_checkpoint({'meta': {'epoch': 0, 'iter': 6, 'inner_iter': 6}, 'state_dict': {}}, str(tmp_path / 'iter_6.pth'))
     (tmp_path / 'iter_6.pth.tmp.77').write_bytes(b'')
     (tmp_path / 'best_iter_9.pth').write_bytes(b'')
     with pytest.warns(UserWarning, match='passed over') as said:
-        assert find_latest(str(tmp_path)).path == str(tmp_path / 'iter_2.pth')
-    assert [f'iter_{n}.pth' in str(warning.message) for n, warning in zip((5, 4, 3), said)] == [True] * 3
+        assert newest(tmp_path) == 'iter_2.pth'
+    assert [f'iter_{n}.pth' in str(warning.message) for n, warning in zip((3, 4, 5, 6), said)] == [True] * 4
+    assert 'iter_6.pth: holds no training state to resume from' in str(said[-1].message)
+
+
+def test_a_flipped_bit_in_the_weights_is_found_before_they_are_used(tmp_path):
+    put(tmp_path, 'epoch_1.pth', 1)
+    put(tmp_path, 'epoch_2.pth', 2)
+    raw = bytearray((tmp_path / 'epoch_2.pth').read_bytes())
+    raw[raw.index(torch.ones(3).numpy().tobytes())] ^= 1
+    (tmp_path / 'epoch_2.pth').write_bytes(bytes(raw))
+    with pytest.warns(UserWarning, match=r'passed over: .*epoch_2\.pth: damaged'):
+        assert newest(tmp_path) == 'epoch_1.pth'
 
 
 def test_there_is_no_newest_in_an_empty_or_missing_folder(tmp_path):

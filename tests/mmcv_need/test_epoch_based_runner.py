@@ -375,7 +375,8 @@ def test_a_file_of_weights_only_is_refused_with_what_it_is_good_for(tmp_path):
     for content in (weights, {'state_dict': weights, 'meta': {'epoch': 1, 'iter': 5}},
                     {'state_dict': weights, 'optimizer': {}}):
         torch.save(content, path)
-        refused(make_runner(tmp_path), path, 'holds no training state to resume from; use --cfg-options load_from=')
+        refused(make_runner(tmp_path), path,
+                r'holds no training state to resume from\. .*--cfg-options load_from=.* and another --work-dir')
 
 
 @pytest.mark.parametrize('name, refuses', [('iter_7', True), ('epoch_1', False)])

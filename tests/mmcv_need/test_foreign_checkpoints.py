@@ -107,7 +107,8 @@ def test_tensors_of_a_vendors_device_come_to_the_cpu(tmp_path):
 def test_text_of_a_config_in_a_checkpoint_is_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     harm = "__import__('os').mkdir('executed')\nmodel = dict(type=__import__('os').mkdir('executed'))\n"
-    torch.save({'meta': {'iter': 1, 'epoch': 1, 'config': harm, 'cfg': harm}, 'state_dict': {}}, 'epoch_1.pth')
+    meta = {'iter': 1, 'epoch': 1, 'config': harm, 'cfg': harm}
+    torch.save({'meta': meta, 'state_dict': {}, 'optimizer': {}}, 'epoch_1.pth')
     assert read_checkpoint('epoch_1.pth')['meta']['config'] == harm == find_latest('.').content['meta']['cfg']
     assert os.listdir('.') == ['epoch_1.pth']
 
@@ -305,6 +306,13 @@ def test_a_file_that_is_nested_without_end_is_refused(refusal):
 
 def test_tuples_that_would_overflow_the_stack_are_refused(refusal):
     assert 'made to use up the stack' in refusal(b'\x80\x02}K\x01' + b'\x85' * 1_000_000 + b'K\x01s.')
+
+
+@pytest.mark.parametrize('level', [b'(]g0\naitorch\nSize\np0\n', b'ctorch\nSize\n(]g0\natRp0\n', b'(ctorch\nSize\n]g0\naop0\n'],
+                         ids=['INST', 'REDUCE', 'OBJ'])
+def test_so_are_those_that_it_calls_for(refusal, level):
+    """Every level calls for torch.Size([the level before]); the deepest is to be the key of a dict, which hashes it."""
+    assert 'made to use up the stack' in refusal(b')p0\n' + level * 150_000 + b'}g0\nK\x01s.')
 
 
 def test_what_a_file_names_does_not_write_on_the_screen(refusal):

@@ -83,6 +83,15 @@ def test_windows_are_those_of_mmcvs_hook(cumulative, max_iters):
         assert last == ((i + 1) % cumulative == 0 or i + 1 == max_iters)
 
 
+@pytest.mark.parametrize('begun, iteration, expected', [
+    (21, 21, (True, True, 1.0)), (22, 22, (True, False, 0.5)), (22, 23, (False, True, 0.5)), (20, 21, (False, False, 0.25)),
+    (21, 24, (True, False, 0.25))])
+def test_a_run_that_goes_on_within_a_step_makes_it_of_what_is_left(begun, iteration, expected):
+    step = make_step(cumulative_iters=4 if begun != 21 or iteration == 24 else 2)
+    step.begin(begun)
+    assert step.window(iteration, 100) == expected
+
+
 @pytest.mark.parametrize('sizes', [(1,), (4, 4, 2), (3, 3)])
 def test_accumulated_iterations_make_the_step_of_one_large_batch(sizes):
     """In float64: four batches of 2 pictures learn what one batch of 8 does; a window that the run cuts, what 4 do."""

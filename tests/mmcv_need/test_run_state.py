@@ -205,7 +205,64 @@ def test_mmcvs_checkpoints_bring_their_loss_scale_for_one_that_is_dynamic(tmp_pa
     assert (runner.epoch, runner.iter, runner.inner_iter) == (1, 4, 0)
 
 
+@pytest.mark.skipif(len(LEVELS) == 1, reason='this torch has no float16 on the CPU')
+def test_mmengines_checkpoints_bring_their_loss_scale(tmp_path, files):
+    checkpoint = {key: value for key, value in read_checkpoint(files['O0', 'float16']).items() if key != 'ranks'}
+    checkpoint['optimizer'] = {**checkpoint['optimizer'], 'loss_scaler': {'scale': 2048.0, '_growth_tracker': 7},
+                               'base_param_settings': {'params': torch.zeros(1), 'lr': 0.05}}
+    runner = make_runner(tmp_path, 'O1', 'float16', scale='dynamic')
+    runner.resume('file', {**checkpoint, 'meta': {'epoch': 1, 'iter': 4}})
+    assert runner.optimizer.loss_scale.scale.item() == 2048.0
+
+
 # What else there is
+
+
+def test_how_many_updates_in_a_row_were_left_out_is_remembered(tmp_path):
+    kept = run(make_runner(tmp_path), bad=(2, 3, 4))
+    assert [kept[name]['left_out'] for name in (1, 2, 3, 4, 5, 6)] == [0, 0, 1, 2, 3, 0]
+    runner = make_runner(tmp_path)
+    runner.resume('file', kept[5])
+    assert runner.watch.left_out == 3
+
+
+def test_a_step_that_was_accumulated_among_other_batches_begins_anew(tmp_path):
+    """Epochs of 4 and then of 3: the run goes on after epoch 1, at iteration 3, where a step of 4 has one iteration left."""
+    kept = run(make_runner(tmp_path, cumulative_iters=3))
+    assert 'open_step' in kept['epoch 1']
+    runner, loader = make_runner(tmp_path, cumulative_iters=4), Loader()
+    runner.resume('file', kept['epoch 1'])
+    loader.__class__ = type('Shorter', (Loader,), {'__len__': lambda self: 3})
+    runner.max_steps, windows = 4, []
+    window = runner.optimizer.window
+    runner.optimizer.window = lambda *place: windows.append(window(*place)) or windows[-1]
+    runner.run([loader])
+    assert runner.iter == 4 and windows[0] == (True, True, 1.0)
+
+
+WRONG = {
+    'a place': lambda c: c['meta'].update(inner_iter='3'), 'meta': lambda c: c.update(meta=[1]),
+    'no generators': lambda c: c.update(ranks=[{}]), 'empty generators': lambda c: c['ranks'][0].update(random={}),
+    'a short generator': lambda c: c['ranks'][0]['random'].update(torch=[torch.zeros(5, dtype=torch.uint8)]),
+    'values for the log': lambda c: c['ranks'][0].update(log_buffer=[1]),
+    'the state of a hook': lambda c: c.update(remembering=[1]), 'an open step': lambda c: c.update(open_step=3),
+    "MMCV's loss scale": lambda c: (c.pop('loss_scaler', None), c['meta'].update(fp16=5)),
+    'weights that learn': lambda c: c.update(training_state_dict=5), 'left out': lambda c: c.update(left_out='many'),
+    'a momentum of another shape': lambda c: c['optimizer']['state'][0].update(momentum_buffer=torch.zeros(2)),
+    'a momentum that is text': lambda c: c['optimizer']['state'][0].update(momentum_buffer='much'),
+    'a rate that is text': lambda c: c['optimizer']['param_groups'][0].update(initial_lr='0.1'),
+    'no groups': lambda c: c.update(optimizer={'state': {}}), 'groups': lambda c: c['optimizer'].update(param_groups=3)}
+
+
+@pytest.mark.parametrize('wrong', WRONG)
+def test_a_training_state_that_makes_no_sense_is_an_error_in_a_line(tmp_path, files, wrong):
+    checkpoint = copy.deepcopy(read_checkpoint(files['O0', 'float16']))
+    WRONG[wrong](checkpoint)
+    runner = make_runner(tmp_path, *LEVELS[-1])
+    runner.register_hook(Remembering())
+    with pytest.raises(CheckpointError) as error:
+        runner.resume('file.pth', checkpoint)
+    assert str(error.value).startswith('file.pth: ') and '\n' not in str(error.value)
 
 
 class Remembering(Hook):

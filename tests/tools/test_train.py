@@ -321,6 +321,21 @@ def test_a_run_that_goes_on_from_an_older_checkpoint_sets_the_later_ones_aside(t
     assert run.checkpoint()['meta']['iter'] == 10  # on the newer branch
 
 
+def test_a_run_goes_on_between_epochs_with_larger_batches(training):
+    """It evaluates the epoch that was saved and not evaluated, and knows the file that it goes on from."""
+    run = training('--max_steps', 14, '--cfg-options', 'evaluation.start=9')
+    (run.folder / 'finished.json').unlink()  # as if it had been interrupted
+    options = ['--cfg-options', 'data.samples_per_gpu=8', 'evaluation.save_best=bbox_mAP', 'checkpoint_config.max_keep_ckpts=1']
+    larger = training('--auto-resume', '--max_steps', 9, *options, folder=run.folder)  # 4 iterations an epoch
+    assert [record['epoch'] for record in larger.of('val')] == [2]
+    assert [name for name in run.names if name.endswith('.pth')] == [
+        'best_bbox_mAP_epoch_2.pth', 'iter_9.pth', 'latest.pth']
+    text = larger.logs[-1].read_text()
+    assert 'had 7: data, batch or number of processes changed' in text and 'nothing older is removed' not in text
+    training('--auto-resume', '--max_steps', 10, *options, folder=run.folder)
+    assert 'resumed epoch 2, iter 9' in run.logs[-1].read_text() and run.checkpoint()['meta']['iter'] == 10
+
+
 @pytest.mark.parametrize('wrong, complaint', [
     (['--cfg-options', 'load_from=/nowhere.pth'], 'no such checkpoint'),
     (['--cfg-options', 'evaluation.metric=mAP'], 'mAP'),

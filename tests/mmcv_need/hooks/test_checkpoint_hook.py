@@ -324,7 +324,7 @@ def test_what_a_killed_run_had_not_yet_removed_goes_when_it_is_gone_on_with(run,
     kept = dict(interval=1, max_keep_ckpts=1)
     run(3, save_last=False, **kept)
     content = read_checkpoint(str(tmp_path / 'epoch_3.pth'))
-    state = content['checkpoint_hook']['1 epochs']
+    state = content['checkpoint_hook']['epochs']
     state.update(regular=['epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'], between=['iter_10.pth'])
     save_checkpoint(content, str(tmp_path / 'epoch_3.pth'))
     for name in ('epoch_1.pth', 'epoch_2.pth', 'iter_10.pth', 'iter_9.pth'):

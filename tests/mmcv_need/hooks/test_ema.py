@@ -368,7 +368,19 @@ def test_learning_weights_of_another_network_are_refused(damage):
         Run(EMAHook()).resume(content)
 
 
-# MMCV's files
+# MMCV's and MMEngine's files
+
+
+def test_a_resumed_mmengine_file_goes_on_with_the_weights_that_learn_and_their_average():
+    source, hook = Run().train(3), EMAHook()
+    averages = {name: torch.full_like(value, 7.0) for name, value in source.network.named_parameters()}
+    state = source.network.state_dict()  # its hook writes the average in their place, and them under `ema_state_dict`
+    exchanged = {'steps': torch.tensor(3), **{f'module.{name}': value for name, value in state.items()}}
+    content = {'state_dict': {**state, **averages}, 'ema_state_dict': exchanged, 'optimizer': source.optimizer.state_dict(),
+               'meta': {'iter': 3}}
+    run = Run(hook, seed=99).resume(separated(content))
+    assert same(weights(run), weights(source)) and same(hook.average, averages)
+    assert same(learning_weights(separated(content)), state)  # what goes on without a hook, too
 
 
 def test_a_resumed_mmcv_file_goes_on_with_its_average():

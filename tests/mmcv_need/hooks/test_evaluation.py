@@ -15,6 +15,7 @@ from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks import CheckpointHook, EvalHook, Hook
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
+from mmcv_need.hooks.evaluation import done_at
 from mmcv_need.optimizer import OptimizerStep
 
 ITERS = 4  # of an epoch
@@ -160,12 +161,23 @@ def test_epochs_without_an_evaluation_get_none_when_the_run_goes_on(run):
 def test_a_run_goes_on_with_the_evaluation_that_is_due_where_it_goes_on(monkeypatch, by_epoch, place, due):
     hook, done = EvalHook(None, interval=2, by_epoch=by_epoch), []
     monkeypatch.setattr(hook, '_evaluate', lambda runner, **place: done.append(tuple(place.values())))
-    runner = SimpleNamespace(**dict(zip(('epoch', 'iter', 'inner_iter'), place)))
+    runner = SimpleNamespace(**dict(zip(('epoch', 'iter', 'inner_iter'), place)), data_loader=range(4))
     hook.after_resume(runner)
     assert done == ([place] if due else [])
-    hook.evaluated = runner.iter
+    hook.evaluated = (runner.epoch, runner.inner_iter)
     hook.after_resume(runner)
     assert len(done) == due
+
+
+def test_all_iterations_of_an_epoch_are_the_epoch():
+    runner = SimpleNamespace(data_loader=range(4))
+    assert [done_at(runner, *place) for place in ((1, 4), (2, 0), (2, 3))] == [(2, 0), (2, 0), (2, 3)]
+
+
+def test_a_file_of_an_earlier_version_knows_of_no_evaluation():
+    hook = EvalHook(None)
+    hook.after_load_checkpoint(SimpleNamespace(), {'evaluation': {'evaluated': 14}})
+    assert hook.evaluated < (0, 0)
 
 
 def test_who_goes_on_from_the_best_checkpoint_evaluates_again_for_the_hooks_that_come_after(run):
@@ -296,14 +308,15 @@ def test_another_metric_begins_anew_and_leaves_the_other_best_alone(run):
     assert done.best == ['best_bbox_mAP_50_epoch_2.pth', 'best_bbox_mAP_epoch_1.pth']
 
 
-def test_the_best_score_of_a_run_of_mmcv_is_gone_on_with_and_its_file_left_alone(run, tmp_path):
+@pytest.mark.parametrize('wanted', ['bbox_mAP', 'auto'])
+def test_the_best_score_of_a_run_of_mmcv_is_gone_on_with_and_its_file_left_alone(run, tmp_path, wanted):
     run(1, [0.1])
     content = read_checkpoint(str(tmp_path / 'epoch_1.pth'))
     del content['evaluation']
     content['meta']['hook_msgs'] = {'best_score': 0.25, 'best_ckpt': 'work_dirs/x/best_bbox_mAP_epoch_1.pth'}
     save_checkpoint(content, str(tmp_path / 'epoch_1.pth'))
     (tmp_path / 'best_bbox_mAP_epoch_1.pth').write_bytes(b'of MMCV')
-    done = run(3, [0.2, 0.24, 0.26], resume_from='epoch_1.pth', save_best='bbox_mAP')
+    done = run(3, [0.2, 0.24, 0.26], resume_from='epoch_1.pth', save_best=wanted)
     assert done.best == ['best_bbox_mAP_epoch_1.pth', 'best_bbox_mAP_epoch_3.pth']
 
 

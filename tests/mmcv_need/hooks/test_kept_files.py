@@ -18,6 +18,17 @@ def test_a_checkpoint_that_lists_other_files_gets_none_removed(tmp_path, bad):
     assert known_files({}, 'regular', str(tmp_path)) == []
 
 
+def test_files_of_a_folder_that_was_moved_are_known_in_the_new_place(tmp_path):
+    state = {'folder': str(tmp_path / 'before'), 'regular': ['epoch_1.pth']}
+    (tmp_path / 'here').mkdir()
+    here, own = str(tmp_path / 'here'), str(tmp_path / 'here/epoch_2.pth')
+    assert known_files(state, 'regular', here, own) == ['epoch_1.pth']
+    assert known_files(state, 'regular', here) == []
+    assert known_files(state, 'regular', here, str(tmp_path / 'elsewhere/epoch_2.pth')) == []  # the state is of another folder
+    (tmp_path / 'before').mkdir()
+    assert known_files(state, 'regular', here, own) == []  # that folder is still there: this is a copy of one file
+
+
 def test_links_and_folders_are_not_removed(tmp_path):
     (tmp_path / 'epoch_1.pth').mkdir()
     (tmp_path / 'precious').write_text('')
