@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import io
 import os
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Tuple, Union
 
 import numpy as np
 import torch
@@ -52,6 +52,7 @@ def init_dist(launcher: str, backend: str) -> None:
 def leave_dist() -> None:
     """Leave the process group, if there is one, when all is done: a process that just ends may be aborted by its threads."""
     if dist.is_available() and dist.is_initialized():
+        dist.barrier()  # nobody's connections end while another still uses them
         dist.destroy_process_group()
 
 
@@ -84,7 +85,7 @@ def broadcast_buffers(module: nn.Module) -> None:
 
 
 def on_rank_0(action: Callable[[], Any], rank: int, device: torch.device) -> Any:
-    """Do something on rank 0 alone; a UserError of it ends every rank, so that none is left waiting for the others.
+    """Do something on rank 0 alone; what a user can mend of it ends every rank, so that none is left waiting for the others.
 
     Args:
         action: for rank 0.
@@ -95,11 +96,11 @@ def on_rank_0(action: Callable[[], Any], rank: int, device: torch.device) -> Any
         What the action gives; None on other ranks.
     """
     result: Any = None
-    error: Optional[UserError] = None
+    error: Union[UserError, OSError, None] = None
     if rank == 0:
         try:
             result = action()
-        except UserError as problem:
+        except (UserError, OSError) as problem:
             error = problem
     if any_over_ranks(torch.tensor(error is not None, device=device)):
         raise error or UserError('another process cannot go on; see what that says')

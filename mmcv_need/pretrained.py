@@ -33,7 +33,7 @@ def local_file(source: str) -> str:
     """
     if '://' not in source:
         if not os.path.isfile(source):
-            raise CheckpointError(f'{source}: no such file of weights')
+            raise CheckpointError(f'{source}: no such checkpoint file')
         return source
     address = NAMED.get(source.replace('openmmlab://', 'open-mmlab://'), source)
     if not address.startswith(('https://', 'http://', 'file://')):
@@ -55,7 +55,8 @@ def _download(source: str, address: str, cached: str) -> None:
     except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong checksum is a RuntimeError
         raise CheckpointError(
             f"the weights '{source}' are not here and cannot be downloaded ({error}). Download {address} elsewhere and "
-            f'put it at {cached}; or give a file: --cfg-options model.backbone.init_cfg.checkpoint=/path/to/vgg16.pth; '
-            f'or train from scratch (much longer): --cfg-options model.backbone.init_cfg=None') from error
+            f'put it at {cached}, or give the path of a file instead. For a backbone that is --cfg-options '
+            f'model.backbone.init_cfg.checkpoint=/path/to/vgg16.pth, or model.backbone.init_cfg=None to train from scratch '
+            f'(much longer)') from error
     finally:
         socket.setdefaulttimeout(timeout)

@@ -1,4 +1,4 @@
-"""What a training run leaves in its work directory: names, a mark that it is finished, and how to remove or move it."""
+"""What a training run leaves in its work directory: names, and a mark that it is finished."""
 from __future__ import annotations
 
 import json
@@ -7,9 +7,9 @@ import re
 import stat
 import time
 import warnings
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Optional
 
-from mmcv_need.errors import DataError, UserError
+from mmcv_need.errors import DataError
 from mmcv_need.serialization.atomic_files import write_atomically
 from mmcv_need.serialization.json_files import read_json
 
@@ -24,29 +24,21 @@ MARKS = ('latest.pth', 'last_checkpoint', FINISHED)  # speak of other files
 
 
 def claim_timestamp(work_dir: str) -> str:
-    """The time at which a run begins, as in the names of its files; no other run of this folder has, or gets, the same.
+    """The time at which a run begins, as in the names of its files; no other run of this folder, which exists, gets the same.
 
     A run that begins within the same second as another waits for the next: neither writes into the other's log.
 
     Returns:
         'YYYYmmdd_HHMMSS'; `<that>.log` is there now, empty.
-
-    Raises:
-        UserError: the folder cannot be made, or written to.
     """
     while True:
         timestamp = time.strftime('%Y%m%d_%H%M%S')
         path = os.path.join(work_dir, f'{timestamp}.log')
         try:
-            os.makedirs(work_dir, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return timestamp
-        except FileExistsError as error:
-            if not os.path.isdir(work_dir):
-                raise UserError(f'{work_dir}: is a file; expected the folder of a run. Choose another --work-dir') from error
+        except FileExistsError:
             time.sleep(0.05)
-        except OSError as error:
-            raise UserError(f'{path}: cannot be written ({error.strerror})') from error
 
 
 def checkpoint_folder(work_dir: str, out_dir: Optional[str] = None) -> str:
@@ -84,59 +76,17 @@ def finished_place(work_dir: str) -> Optional[Dict[str, Any]]:
 
 def run_files(work_dir: str) -> List[str]:
     """The files of a work directory that a run made, known by their names; links count only as `latest.pth`."""
-    found = [os.path.join(work_dir, name) for name in _names(work_dir) if OF_A_RUN.fullmatch(name)]
-    events = os.path.join(work_dir, EVENTS)
-    if os.path.isdir(events) and not os.path.islink(events):
-        found += [os.path.join(events, name) for name in _names(events) if EVENT_FILE.fullmatch(name)]
-    return [path for path in found if _is_ours(path)]
+    names = _names(work_dir)
+    if not os.path.islink(os.path.join(work_dir, EVENTS)):
+        names += [os.path.join(EVENTS, name) for name in _names(os.path.join(work_dir, EVENTS))]
+    paths = [os.path.join(work_dir, name) for name in names if is_of_a_run(name)]
+    return [path for path in paths if _is_ours(path)]
 
 
-def remove_run(work_dir: str, keep: str = '') -> None:
-    """Remove what `run_files` gives, and nothing else; a dumped config stays, it may be the one in use.
-
-    Args:
-        keep: how the names of this run's own files begin.
-    """
-    for path in run_files(work_dir):
-        if not (keep and os.path.basename(path).startswith(keep)):
-            os.unlink(path)
-    _remove_if_empty(os.path.join(work_dir, EVENTS))
-
-
-def set_aside(work_dir: str, timestamp: str, beyond: Optional[Mapping[str, int]] = None) -> None:
-    """Move an earlier run's files into `earlier_<time>`, and say so, where another run begins: neither mixes with the other.
-
-    Without checkpoints there is nothing that could be lost, and logs stay where they are.
-
-    Args:
-        timestamp: how the names of this run's own files begin, which stay, and what the folder is called after.
-        beyond: epoch and iter that this run goes on from in this folder: only checkpoints of what came after are moved.
-    """
-    files = [path for path in run_files(work_dir) if not os.path.basename(path).startswith(timestamp)]
-    checkpoints = [path for path in files if _is_beyond(os.path.basename(path), beyond or {'epoch': -1, 'iter': -1})]
-    if not checkpoints:
-        return
-    if beyond:  # the marks that speak of them go too, and the logs stay
-        files = checkpoints + [path for path in files if os.path.basename(path) in MARKS]
-    folder = os.path.join(work_dir, f'earlier_{timestamp}')
-    for path in files:
-        target = os.path.join(folder, os.path.relpath(path, work_dir))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        os.rename(path, target)
-    _remove_if_empty(os.path.join(work_dir, EVENTS))
-    warnings.warn(f'{work_dir}: had {len(checkpoints)} checkpoints of another run, which are in {folder} now. '
-                  f'--auto-resume goes on with a run, --overwrite removes it', stacklevel=2)
-
-
-def _is_beyond(name: str, place: Mapping[str, int]) -> bool:
-    """Whether a name is of a checkpoint of a later epoch, or iteration, than those."""
-    found = re.fullmatch(r'(?:best_.+_)?(epoch|iter)_(\d+)\.pth', name)
-    return bool(found) and int(found.group(2)) > place[found.group(1)]
-
-
-def _remove_if_empty(folder: str) -> None:
-    if os.path.isdir(folder) and not os.path.islink(folder) and not os.listdir(folder):
-        os.rmdir(folder)
+def is_of_a_run(name: str) -> bool:
+    """Whether a run makes files of this name, relative to its work directory."""
+    folder, _, event = name.rpartition('/')
+    return bool(OF_A_RUN.fullmatch(name)) or (folder == EVENTS and bool(EVENT_FILE.fullmatch(event)))
 
 
 def remove_leftovers(folder: str) -> None:

@@ -48,7 +48,7 @@ status=0
 PYTHONUNBUFFERED=1 "${command[@]}" 2>&1 | tee "$output/train_demo.log" || status="${PIPESTATUS[0]}"
 seconds="$(($(date +%s) - start))"
 if [[ "$status" -ne 0 ]]; then
-    echo "train_demo.sh: training failed with exit status $status; the cause is above and in $output/train_demo.log" >&2
+    echo "train_demo.sh: training ended with exit status $status; the reason is above and in $output/train_demo.log" >&2
     exit "$status"
 fi
 

@@ -118,7 +118,7 @@ def test_a_failed_training_shows_its_cause_and_no_result(clone):
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', cwd=clone, FAIL='1')
     assert result.returncode == 1
     assert 'out of memory, says the stand-in' in result.stdout
-    assert 'training failed with exit status 1' in result.stderr
+    assert 'training ended with exit status 1' in result.stderr
     assert 'Final' not in result.stdout
 
 

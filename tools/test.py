@@ -20,7 +20,7 @@ from mmcv_need.registry import build
 from mmdet.apis import test_detector
 from mmdet.apis.checks import require
 from mmdet.apis.classes import check_classes, warn_of_other_classes
-from mmdet.apis.command_line import add_card_options, add_common_options, read_config, run, start_device
+from mmdet.apis.command_line import add_card_options, add_common_options, idle_options, read_config, run, start_device
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset, mirror_too
 from mmdet.apis.dialects import override_precision
@@ -129,6 +129,8 @@ def main(arguments: Sequence[str]) -> None:
     for name in IDLE:
         if getattr(args, name):
             logger.info('--%s has no effect: %s', name.replace('_', '-'), IDLE[name])
+    for idle in idle_options(args, device, world_size):
+        logger.info(idle)
     loader = eval_loader(dataset, *build(cfg, DataSettings, key='data').for_section('test'), rank, world_size)
     precision = build_precision(cfg, device)
     logger.info('Precision: %s', precision)

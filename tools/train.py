@@ -9,27 +9,39 @@ from functools import partial
 from logging import Logger
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from torch import nn
+
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
 from mmcv_need import device as devices
 from mmcv_need.checkpoint import Loaded
 from mmcv_need.config import Config
-from mmcv_need.dist_utils import barrier, get_dist_info, on_rank_0
+from mmcv_need.dist_utils import get_dist_info, on_rank_0
+from mmcv_need.earlier_runs import remove_run, set_aside
 from mmcv_need.errors import ConfigError
 from mmcv_need.logger import get_logger
+from mmcv_need.lone_run import lone_run
 from mmcv_need.precision import LEVELS
 from mmcv_need.random_state import seed_everything
 from mmcv_need.registry import build
-from mmcv_need.work_dir import claim_timestamp, mark_finished, remove_run, set_aside, unmark_finished
+from mmcv_need.work_dir import claim_timestamp, mark_finished, unmark_finished
 from mmdet.apis import train_detector
 from mmdet.apis.auto_scale_lr import enable_auto_scale_lr, scaled_lr
 from mmdet.apis.checks import check_sections, evaluates, require
-from mmdet.apis.command_line import add_card_options, add_common_options, choose_seed, read_config, run, start_device
+from mmdet.apis.command_line import (
+    add_card_options,
+    add_common_options,
+    choose_seed,
+    idle_options,
+    read_config,
+    run,
+    start_device,
+)
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
 from mmdet.apis.env import env_info
-from mmdet.apis.resuming import add_resume_options, checkpoints_of, choose_checkpoint, resumed_seed
+from mmdet.apis.resuming import add_resume_options, checkpoints_of, choose_checkpoint, goes_on_by_itself, resumed_seed
 from mmdet.apis.train import build_precision
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
@@ -69,6 +81,8 @@ def settle(args: argparse.Namespace) -> Tuple[Config, Optional[Loaded]]:
     require(cfg, 'model.train_cfg')
     if args.max_steps < 0:
         raise ConfigError(f'--max_steps {args.max_steps}: expected a number of iterations, or 0 for all')
+    if args.gpus < 1:
+        raise ConfigError(f'--gpus {args.gpus}: expected a number of cards, 1 or more')
     if args.launcher == 'none' and args.gpus > 1:
         raise ConfigError(f'--gpus {args.gpus}: several cards need a process each: torchrun --nproc_per_node {args.gpus} '
                           f'tools/train.py {args.config} --launcher pytorch')
@@ -94,22 +108,22 @@ def without_weights(cfg: Config) -> Config:
     return cfg
 
 
-def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optional[Loaded],
-                     timestamp: Optional[str]) -> None:
-    """Rank 0 removes what another run left, if asked to; else it sets aside what this run does not go on from.
+def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optional[Loaded], timestamp: str) -> None:
+    """Remove what another run left, if asked to; else set aside what this run does not go on from.
 
-    Only then does the config of this run take the place of another's.
+    Only then does the config of this run take the place of another's; one that is used in its place stays as it is written.
     """
-    if get_dist_info()[0] == 0:
-        for folder in sorted({cfg.work_dir, checkpoints_of(cfg)}):
-            own = resume_from and os.path.realpath(folder) == os.path.dirname(os.path.realpath(resume_from.path))
-            if args.overwrite:
-                remove_run(folder, keep=timestamp)
-            elif not (args.auto_resume or args.resume == 'auto') or resume_from is None:
-                set_aside(folder, timestamp, beyond=resume_from.content['meta'] if resume_from and own else None)
-        unmark_finished(cfg.work_dir)
-        cfg.dump(os.path.join(cfg.work_dir, os.path.basename(args.config)))
-    barrier()
+    name = os.path.basename(args.config)
+    dumped = os.path.join(cfg.work_dir, name)
+    for folder in sorted({cfg.work_dir, checkpoints_of(cfg)}):
+        own = resume_from and os.path.realpath(folder) == os.path.dirname(os.path.realpath(resume_from.path))
+        if args.overwrite:
+            remove_run(folder, keep=timestamp)
+        elif resume_from is None or not goes_on_by_itself(args, cfg):
+            set_aside(folder, timestamp, beyond=resume_from if own else None, config=dumped)
+    unmark_finished(cfg.work_dir)
+    if not (os.path.exists(dumped) and os.path.samefile(dumped, args.config)):
+        cfg.dump(dumped)
 
 
 def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Optional[str]) -> Tuple[Logger, Dict[str, Any]]:
@@ -118,11 +132,34 @@ def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Opt
     logger = get_logger('mmdet', os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'), rank)
     environment, line = env_info(), '-' * 60
     logger.info('Environment info:\n%s\n%s\n%s', line, environment, line)
-    logger.info('Distributed training: %s, device: %s', world_size > 1, devices.describe(device))
+    logger.info('Distributed training: %s', world_size > 1)
+    logger.info('Device: %s', devices.describe(device))
     logger.info('Config:\n%s', cfg.pretty_text)
     logger.info('Set random seed to %d, deterministic: %s', cfg.seed, cfg.deterministic)
+    for idle in idle_options(args, device, world_size):
+        logger.info(idle)
     return logger, {'env_info': environment, 'config': cfg.pretty_text, 'seed': cfg.seed,
                     'exp_name': os.path.basename(args.config), 'mmdet_version': __version__}
+
+
+def train(args: argparse.Namespace, cfg: Config, model: nn.Module, dataset: Any, device: Any,
+          resume_from: Optional[Loaded]) -> int:
+    """Train in a work directory that no other run writes to; the exit status."""
+    rank, world_size = get_dist_info()
+    scaling = scaled_lr(cfg, world_size)
+    timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir), rank, device)
+    logger, meta = start_log(args, cfg, device, timestamp)
+    if scaling:
+        logger.info('%s%s', scaling, '; what the checkpoint says goes before it' if resume_from else '')
+    if resume_from is None and goes_on_by_itself(args, cfg):
+        logger.info('%s has no checkpoint to go on from: a new run begins', checkpoints_of(cfg))
+    prepare = partial(prepare_work_dir, args, cfg, resume_from, timestamp)
+    runner = train_detector(model, dataset, cfg, device=device, logger=logger, validate=not args.no_validate,
+                            meta={**meta, 'CLASSES': list(dataset.CLASSES)}, max_steps=args.max_steps or None,
+                            timestamp=timestamp, resume_from=resume_from, prepare=partial(on_rank_0, prepare, rank, device))
+    if rank == 0 and runner.complete:
+        mark_finished(cfg.work_dir, runner.epoch, runner.iter, runner.stopped)
+    return 0 if runner.complete else RESUMABLE
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -130,26 +167,14 @@ def main(arguments: Sequence[str]) -> int:
     cfg, resume_from = settle(args)
     device = start_device(args, cfg)
     build_precision(cfg, device)  # what the device cannot do is said before there is anything else
-    rank, world_size = get_dist_info()
+    rank, _ = get_dist_info()
     cfg['seed'] = choose_seed(cfg.seed, device)
     seed_everything(cfg.seed + (rank if args.diff_seed else 0))
-    scaling = scaled_lr(cfg, world_size)
     # Before the data: weights that are missing show within a second. A checkpoint has all of them.
     model = build(without_weights(cfg) if resume_from else cfg, DETECTORS, key='model')
     dataset = build_dataset(cfg, 'train')
-    timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir), rank, device)
-    logger, meta = start_log(args, cfg, device, timestamp)
-    if scaling:
-        logger.info(scaling)
-    if args.launcher != 'none' and args.gpus != 1:
-        logger.info('--gpus %d has no effect: --launcher %s started %d processes', args.gpus, args.launcher, world_size)
-    runner = train_detector(model, dataset, cfg, device=device, logger=logger, validate=not args.no_validate,
-                            meta={**meta, 'CLASSES': list(dataset.CLASSES)}, max_steps=args.max_steps or None,
-                            timestamp=timestamp, resume_from=resume_from,
-                            prepare=partial(prepare_work_dir, args, cfg, resume_from, timestamp))
-    if rank == 0 and runner.complete:
-        mark_finished(cfg.work_dir, runner.epoch, runner.iter, runner.stopped)
-    return 0 if runner.complete else RESUMABLE
+    with lone_run(cfg.work_dir, rank, device):
+        return train(args, cfg, model, dataset, device, resume_from)
 
 
 if __name__ == '__main__':

@@ -6,9 +6,10 @@ import os
 import random
 import sys
 import warnings
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from mmcv_need import device as devices
+from mmcv_need.arguments import is_number
 from mmcv_need.config import Config, DictAction
 from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, get_dist_info, init_dist, leave_dist, local_rank
 from mmcv_need.errors import ConfigError, UserError
@@ -55,6 +56,19 @@ def card_device(args: argparse.Namespace) -> str:
     return f'{args.device}:{cards[0]}' if cards and args.device != 'cpu' else args.device
 
 
+def idle_options(args: argparse.Namespace, device: Any, world_size: int) -> List[str]:
+    """A line for each option that was given and changes nothing here."""
+    lines = []
+    cards = args.gpu_ids or ([] if args.gpu_id is None else [args.gpu_id])
+    if cards and device.type == 'cpu':
+        lines.append(f"{'--gpu-ids' if args.gpu_ids else '--gpu-id'} {cards[0]} has no effect: the run is on the CPU")
+    if args.launcher != 'none' and getattr(args, 'gpus', 1) != 1:
+        lines.append(f'--gpus {args.gpus} has no effect: --launcher {args.launcher} started {world_size} processes')
+    if world_size == 1 and getattr(args, 'diff_seed', False):
+        lines.append('--diff-seed has no effect: there is one process')
+    return lines
+
+
 def read_config(args: argparse.Namespace) -> Config:
     """The config of a command line, with its changes, in canonical form and checked at the top level."""
     if args.options and args.cfg_options:
@@ -92,8 +106,8 @@ def start_processes(launcher: str, device: Any, cfg: Config) -> None:
 
 def choose_seed(given: Optional[int], device: Any) -> int:
     """The seed of a run, the same on every rank; drawn if none is given."""
-    if given is not None and (not isinstance(given, int) or given < 0):
-        raise ConfigError(f'seed: expected an integer of 0 or more, not {given!r}')
+    if given is not None and (not is_number(given, int) or not 0 <= given < 2 ** 32):
+        raise ConfigError(f'seed: expected an integer of 0 or more, below 2^32, not {given!r}')
     return broadcast_int(random.SystemRandom().randrange(2**31) if given is None else given, device)
 
 

@@ -14,6 +14,7 @@ from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
+from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build, check
 from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.apis.checks import require
@@ -71,11 +72,11 @@ def load_detector(cfg: Config, checkpoint: Optional[str]) -> Tuple[nn.Module, Ma
 
     Args:
         cfg: in canonical form; its backbone's `init_cfg` is set to None, since the checkpoint has all weights.
-        checkpoint: None leaves the network untrained.
+        checkpoint: path, address, or name (mmcv_need/pretrained.py); None leaves the network untrained.
     """
     check(cfg, DETECTORS, key='model')
     cfg.model.backbone['init_cfg'] = None
-    content = {} if checkpoint is None else read_checkpoint(checkpoint)
+    content = {} if checkpoint is None else read_checkpoint(local_file(checkpoint))
     network = build(cfg, DETECTORS, key='model')
     if checkpoint is not None:
         load_weights(network, state_dict_of(content), checkpoint, strict=True)

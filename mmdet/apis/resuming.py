@@ -7,6 +7,7 @@ from typing import Optional
 
 from mmcv_need.checkpoint import Loaded, find_latest, read
 from mmcv_need.config import Config
+from mmcv_need.earlier_runs import finish_clearing
 from mmcv_need.errors import ConfigError
 from mmcv_need.work_dir import checkpoint_folder, finished_place
 from mmdet.apis.dialects.spellings import lookup
@@ -14,13 +15,20 @@ from mmdet.apis.dialects.spellings import lookup
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
     resume = parser.add_mutually_exclusive_group()
-    resume.add_argument('--resume-from', metavar='CHECKPOINT', help='go on exactly where this checkpoint was written')
+    resume.add_argument('--resume-from', type=_path, metavar='CHECKPOINT',
+                        help='go on exactly where this checkpoint was written')
     resume.add_argument('--auto-resume', action='store_true',
                         help='go on from the newest checkpoint of the work dir, if there is one; refused if it is finished')
     resume.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help="MMDetection 3's name of both: a checkpoint, or auto, which is the default")
     resume.add_argument('--overwrite', action='store_true',
                         help='start anew, and remove what an earlier run left in the work dir')
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError('expected the path of a checkpoint, not nothing')
+    return text
 
 
 def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]:
@@ -30,10 +38,15 @@ def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]
         ConfigError: the work directory holds a finished run.
         CheckpointError: the file cannot be read.
     """
+    for folder in (cfg.work_dir, checkpoints_of(cfg)):
+        finish_clearing(folder)
     if args.overwrite:
+        if cfg.get('resume_from'):
+            raise ConfigError(f"{cfg.where('resume_from')}: resume_from goes on with a run, --overwrite starts anew; choose one"
+                              .lstrip(': '))
         check_load_from(cfg)
         return None
-    if args.auto_resume or args.resume == 'auto':
+    if goes_on_by_itself(args, cfg):
         check_not_finished(args, cfg)
         newest = find_latest(checkpoints_of(cfg))
         if newest:
@@ -43,6 +56,12 @@ def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]
         return read(path)
     check_load_from(cfg)
     return None
+
+
+def goes_on_by_itself(args: argparse.Namespace, cfg: Config) -> bool:
+    """Whether the newest checkpoint of the work directory is asked for: on the command line, or as MMDetection dumps it."""
+    elsewhere = args.overwrite or args.resume_from or args.resume not in (None, 'auto')
+    return args.auto_resume or args.resume == 'auto' or bool(cfg.get('auto_resume') and not elsewhere)
 
 
 def checkpoints_of(cfg: Config) -> str:
@@ -75,6 +94,8 @@ def check_not_finished(args: argparse.Namespace, cfg: Config) -> None:
     if done['stopped'] or done['epoch'] >= cfg.runner.max_epochs or done['iter'] >= (args.max_steps or float('inf')):
         why = f", {done['stopped']}" if done['stopped'] else ''
         longer = 'go on with --resume-from CHECKPOINT' if why else 'train longer with --cfg-options runner.max_epochs=N'
+        if not why and done['epoch'] < cfg.runner.max_epochs:
+            longer = f"train longer with --max_steps above {done['iter']}, or without it"
         raise ConfigError(f"{cfg.work_dir}: this run is finished ({done['epoch']} epochs, {done['iter']} iterations{why}). "
                           f'Evaluate it with tools/test.py, {longer}, or start anew with --overwrite')
 

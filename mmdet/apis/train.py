@@ -16,6 +16,7 @@ from mmcv_need.distributed import MMDistributedDataParallel
 from mmcv_need.epoch_based_runner import RUNNERS, EpochBasedRunner
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
+from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build
 from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.apis.classes import check_classes
@@ -65,7 +66,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     if resume_from:
         runner.resume(*resume_from)
     elif cfg.get('load_from'):
-        mismatch = load_weights(model, state_dict_of(read_checkpoint(cfg.load_from)), cfg.load_from)
+        mismatch = load_weights(model, state_dict_of(read_checkpoint(local_file(cfg.load_from))), cfg.load_from)
         logger.info('load_from %s%s', cfg.load_from, f':\n{mismatch.table()}' if any(mismatch) else '')
     workflow = workflow_of(cfg)
     loaders = {'train': loader_of(dataset, 'train', cfg, data, runner)}

@@ -101,7 +101,7 @@ class Run:
 
     @property
     def names(self):
-        return sorted(path.name for path in self.folder.iterdir())
+        return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith('.'))
 
     @property
     def logs(self):

@@ -188,11 +188,12 @@ def test_overwrite_starts_anew_and_removes_only_what_a_run_made(trained, trainin
 
 def test_a_new_run_sets_an_earlier_one_aside(training):
     run = training('--max_steps', 8, '--no-validate')
-    left, config = {name for name in run.names if not name.endswith('.py')}, run.checkpoint()['meta']['config']
+    left, config = set(run.names), run.checkpoint()['meta']['config']
     with pytest.warns(UserWarning, match=r'had 2 checkpoints of another run, .* --auto-resume .* --overwrite'):
         training('--max_steps', 3, '--no-validate', folder=run.folder)
     aside, = run.folder.glob('earlier_*')
-    assert {path.name for path in aside.iterdir()} == left  # its logs too, though both runs began within a second or two
+    # Its config and its logs too, though both runs may have begun within a second.
+    assert {path.name for path in aside.iterdir()} == left
     assert aside.name == f'earlier_{run.logs[-1].stem}'
     assert torch.load(aside / 'latest.pth', weights_only=True)['meta']['config'] == config
     assert [name for name in run.names if name.endswith('.pth')] == ['iter_3.pth', 'latest.pth']
@@ -314,7 +315,7 @@ def test_print_config_prints_the_config_and_its_places(tools, tiny, capsys):
 
 def test_a_run_that_goes_on_from_an_older_checkpoint_sets_the_later_ones_aside(training):
     run = training('--no-validate')
-    with pytest.warns(UserWarning, match='had 2 checkpoints of another run'):
+    with pytest.warns(UserWarning, match='had 2 checkpoints of later than the one that this run goes on from'):
         training('--no-validate', '--resume-from', run.folder / 'epoch_1.pth', '--max_steps', 9, folder=run.folder)
     assert [name for name in run.names if name.endswith('.pth')] == ['epoch_1.pth', 'iter_9.pth', 'latest.pth']
     training('--no-validate', '--auto-resume', '--max_steps', 10, folder=run.folder)
@@ -336,8 +337,40 @@ def test_a_run_goes_on_between_epochs_with_larger_batches(training):
     assert 'resumed epoch 2, iter 9' in run.logs[-1].read_text() and run.checkpoint()['meta']['iter'] == 10
 
 
+def test_a_new_run_begins_where_there_is_nothing_to_go_on_from_and_the_log_says_so(training):
+    run = training('--auto-resume', '--max_steps', 1, '--no-validate')
+    assert 'has no checkpoint to go on from: a new run begins' in run.logs[0].read_text()
+
+
+def test_the_config_may_ask_to_go_on_as_mmdetection_dumps_it(training):
+    run = training('--max_steps', 2, '--no-validate')
+    training('--max_steps', 3, '--no-validate', '--cfg-options', 'auto_resume=True', folder=run.folder)
+    assert 'resumed epoch 0, iter 2' in run.logs[-1].read_text()
+
+
+def test_starting_anew_and_going_on_contradict(training, trained):
+    with pytest.raises(ConfigError, match='--cfg-options: resume_from goes on with a run, --overwrite starts anew; choose one'):
+        training('--overwrite', '--cfg-options', f'resume_from={trained.folder}/latest.pth')
+    with pytest.raises(SystemExit):
+        training('--resume-from', '')
+
+
+def test_a_config_used_in_its_work_dir_stays_as_it_is_written(training, tiny, tmp_path):
+    config = tmp_path / 'mine.py'
+    config.write_text(f'# mine\n_base_ = {str(tiny)!r}\n')
+    training('--max_steps', 1, '--no-validate', config=config, folder=tmp_path)
+    assert config.read_text().startswith('# mine') and (tmp_path / 'iter_1.pth').exists()
+
+
+def test_options_that_change_nothing_are_said_to(training):
+    run = training('--max_steps', 1, '--no-validate', '--gpu-id', 3, '--diff-seed')
+    text = run.logs[0].read_text()
+    assert '--gpu-id 3 has no effect: the run is on the CPU' in text
+    assert '--diff-seed has no effect: there is one process' in text
+
+
 @pytest.mark.parametrize('wrong, complaint', [
-    (['--cfg-options', 'load_from=/nowhere.pth'], 'no such checkpoint'),
+    (['--cfg-options', 'load_from=/nowhere.pth'], 'no such checkpoint'), (['--gpus', 0], '--gpus 0: expected a number'),
     (['--cfg-options', 'evaluation.metric=mAP'], 'mAP'),
     (['--max_steps', '-1'], 'expected a number of iterations'),
     (['--cfg-options', 'optimizer_config.grad_clip.max_norm=-1'], 'more than 0'),
