@@ -120,8 +120,10 @@ def _loss_scaler(checkpoint: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
 
 def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
     module = runner.model.module
+    scheduled = {setting for hook in runner.hooks for setting in getattr(hook, 'moves', ())}
     try:
-        note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_keys(module, weights), module)
+        note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_keys(module, weights), module,
+                            scheduled)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
     if note:

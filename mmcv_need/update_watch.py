@@ -47,13 +47,14 @@ class UpdateWatch:
         if applied:
             return
         scale = self.optimizer.loss_scale
-        after = f'; the loss scale is {scale.scale.item():g} now' if scale else ''
+        after = f'; the loss scale is {scale.scale.item():g} now' if scale and scale.dynamic else ''
         self.logger.warning('iteration %d: its gradients are not finite, so its update was left out%s. Pictures: %s',
                             self.iteration, after, listing(self.pictures))
         if self.left_out >= LIMIT:
             raise DivergedError(f'iteration {self.iteration}: {LIMIT} updates in a row had gradients that are not finite; none '
-                                f'was applied, and checkpoints hold the weights from before. Lower the learning rate, clip '
-                                f'gradients (optimizer_config.grad_clip), or train with --opt-level O0')
+                                f'was applied, and checkpoints hold the weights from before. Lower the learning rate, '
+                                f'clip gradients (optimizer_config.grad_clip)'
+                                f"{', lower the loss scale, or train with --opt-level O0' if scale else ''}")
 
 
 def picture_names(batch: Mapping[str, Any]) -> List[str]:

@@ -5,7 +5,6 @@ Source: Micikevicius et al., "Mixed Precision Training", ICLR 2018, sec. 3.2; de
 """
 from __future__ import annotations
 
-import math
 from typing import Any, Dict, Mapping, Union
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
 
+FLOAT32 = torch.finfo(torch.float32)
 Scale = Union[float, str, Mapping[str, Any]]
 DEFAULTS: Dict[str, Any] = {'init_scale': 2.0 ** 16, 'growth_factor': 2.0, 'backoff_factor': 0.5, 'growth_interval': 2000}
 
@@ -34,7 +34,7 @@ class LossScale:
         self.dynamic = not is_number(value)
         settings = {} if value == 'dynamic' else value if self.dynamic else {'init_scale': value}
         if not isinstance(settings, Mapping) or not set(settings) <= set(DEFAULTS) \
-                or not all(is_number(number) and 0 < number < math.inf for number in settings.values()):
+                or not all(is_number(number) and FLOAT32.tiny <= number <= FLOAT32.max for number in settings.values()):
             raise ConfigError(f"loss_scale {value!r}: expected a positive number such as 128., 'dynamic', or a dict of "
                               f"{', '.join(DEFAULTS)}")
         if settings.get('growth_factor', 2.0) <= 1 or settings.get('backoff_factor', 0.5) >= 1 \

@@ -23,8 +23,8 @@ KEPT_BESIDE = re.compile('initial_.*|.*_mult|step')  # what schedules, MMEngine 
 Slots = List[Tuple[str, Any]]  # of a group: name of the weight, position in the state
 
 
-def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], stored: Iterable[str],
-                 model: nn.Module) -> Optional[str]:
+def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], stored: Iterable[str], model: nn.Module,
+                 scheduled: Collection[str] = tuple(SCHEDULED)) -> Optional[str]:
     """Give an optimizer the state of a checkpoint: each parameter its own, by name.
 
     A run goes on with the file's settings (rates, momentum, decay) if the file's groups are today's; MMCV's, of one parameter
@@ -35,6 +35,7 @@ def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], sto
         state: the `state_dict()` of such an optimizer: of all parameters, as MMCV's, or of those that learn.
         stored: the names of the weights, as the model calls them today, in the file's order.
         model: has the names of the parameters.
+        scheduled: settings that a schedule of this run moves, so that it is no matter where the file's stood.
 
     Returns:
         What to tell the user where settings of file and config differ; None if they do not.
@@ -65,7 +66,7 @@ def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], sto
         entries.update({place: _entry(state['state'][found[name]], optimizer, name, parameter)
                         for place, name, parameter in zip(positions, members, own['params']) if found[name] in state['state']})
         position += len(members)
-    note = _note(optimizer.param_groups, groups) if of_file else \
+    note = _note(optimizer.param_groups, groups, scheduled) if of_file else \
         "parameter groups differ from the checkpoint's: what the optimizer remembers goes on, rates and decays are the config's"
     optimizer.load_state_dict({'state': entries, 'param_groups': groups})
     return note
@@ -149,8 +150,9 @@ def _entry(remembered: Mapping[str, Any], optimizer: torch.optim.Optimizer, name
     return entry
 
 
-def _note(config: Sequence[Mapping[str, Any]], loaded: Sequence[Mapping[str, Any]]) -> Optional[str]:
+def _note(config: Sequence[Mapping[str, Any]], loaded: Sequence[Mapping[str, Any]], scheduled: Collection[str]
+          ) -> Optional[str]:
     """Settings of the file that the config says otherwise, and that no schedule moves."""
     differing = {f'{name} {new[name]} (config: {own[name]})' for own, new in zip(config, loaded) for name in _options(own)
-                 if listed(new[name]) != listed(own[name]) and SCHEDULED.get(name) not in new}
+                 if listed(new[name]) != listed(own[name]) and not (name in scheduled and SCHEDULED.get(name) in new)}
     return f"the optimizer goes on with the checkpoint's settings: {', '.join(sorted(differing))}" if differing else None

@@ -15,6 +15,7 @@ import torch
 
 from mmcv_need._functions import scatter
 from mmcv_need.data_parallel import MMDataParallel
+from mmcv_need.precision import Precision
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU, META = torch.device('cpu'), torch.device('meta')
@@ -56,6 +57,12 @@ def test_a_training_step_gives_a_loss_to_go_backward_from():
     outputs = wrapper.train_step({'img': torch.ones(5, 3, 4, 4), 'scale': 2.0})
     outputs['loss'].backward()
     assert outputs['num_samples'] == 5 and wrapper.module.conv.weight.grad is not None
+
+
+def test_a_model_that_is_called_computes_at_the_precision_of_the_run():
+    wrapper = MMDataParallel(Net(), CPU, precision=Precision(CPU, 'O2', 'bfloat16'))
+    loss = wrapper(img=torch.ones(5, 3, 4, 4))['loss']
+    assert loss.dtype == torch.bfloat16 and wrapper.module.conv.weight.dtype == torch.float32
 
 
 def test_placing_a_model_leaves_shapes_and_values():

@@ -104,6 +104,18 @@ def test_the_loss_scale_that_came_of_it_is_told(logger):
         f'Pictures: {i - 1}.jpg' for i, scale in ((2, 32), (3, 16))]
 
 
+def test_a_loss_scale_that_stays_is_no_news(logger):
+    weight = torch.nn.Parameter(torch.ones(2))
+    step = OptimizerStep(torch.optim.SGD([weight], lr=0.1), loss_scale=LossScale(64.0, torch.device('cpu')))
+    watch = UpdateWatch(step, logger)
+    step.zero_grad()
+    step.backward(weight.sum() * NAN)
+    step.clip()
+    step.step()
+    watch.look()
+    assert 'was left out. Pictures' in logger.said[0][1]
+
+
 def test_a_run_of_nothing_but_updates_left_out_is_given_up(logger):
     watch = UpdateWatch(Answers(*[False] * LIMIT), logger)
     for number in range(1, LIMIT):
@@ -113,7 +125,7 @@ def test_a_run_of_nothing_but_updates_left_out_is_given_up(logger):
     watch.see({}, first=True)
     watch.note(LIMIT)
     with pytest.raises(DivergedError, match=r'^iteration 50: 50 updates in a row had gradients that are not finite; none was '
-                                            r'applied.*Lower the learning rate') as error:
+                                            r'applied.*Lower the learning rate, clip gradients .*grad_clip\)$') as error:
         watch.look()
     assert '\n' not in str(error.value) and len(logger.said) == LIMIT
 

@@ -20,6 +20,7 @@ class LrUpdaterHook(Hook):
         warmup_ratio: the warm-up starts from this share of the regular rate, in (0, 1].
         warmup_by_epoch: see `warmup_iters`.
     """
+    moves = ('lr',)  # settings of the optimizer
 
     def __init__(self, by_epoch: bool = True, warmup: Optional[str] = None, warmup_iters: int = 0,
                  warmup_ratio: float = 0.1, warmup_by_epoch: bool = False):

@@ -55,6 +55,7 @@ class MomentumUpdaterHook(Hook):
         warmup_ratio: what the regular momentum is divided by at first, in (0, 1].
         warmup_by_epoch: see `warmup_iters`.
     """
+    moves = ('momentum', 'betas')  # settings of the optimizer
 
     def __init__(self, by_epoch: bool = True, warmup: Optional[str] = None, warmup_iters: int = 0,
                  warmup_ratio: float = 0.9, warmup_by_epoch: bool = False):

@@ -58,7 +58,12 @@ def with_policy_hook(cfg: Config, section: str, suffix: str) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     settings = section_of(cfg, section)
-    if settings is None or set(settings) & {'policy', 'type'} == {'type'}:
+    if settings is None:
+        return cfg
+    if set(settings) & {'policy', 'type'} == {'type'}:
+        if isinstance(settings.type, str) and settings.type in HOOKS and not settings.type.endswith(suffix):
+            raise ConfigError(f"{cfg.where(f'{section}.type')}: {section}.type: a {settings.type} is none of its policies; it "
+                              f'belongs into custom_hooks')
         return cfg
     known = [hook[:-len(suffix)] for hook in HOOKS.module_dict if hook.endswith(suffix)]
     spelled = [name.lower() if name == name.title() else name for name in known]

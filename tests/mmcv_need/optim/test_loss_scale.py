@@ -114,8 +114,8 @@ def test_a_scale_that_stays_is_not_a_checkpoints_to_change_and_an_empty_state_sa
 # What is refused
 
 
-@pytest.mark.parametrize('value', [0, -1.0, 'static', None, True, float('inf'), float('nan'), [512.0], {'scale': 2.0},
-                                   {'init_scale': 0.0}, {'init_scale': float('inf')}, {'growth_interval': 0},
+@pytest.mark.parametrize('value', [0, -1.0, 1e39, 1e-50, 'static', None, True, float('inf'), float('nan'), [512.0],
+                                   {'scale': 2.0}, {'init_scale': 0.0}, {'init_scale': float('inf')}, {'growth_interval': 0},
                                    {'growth_interval': True}, {'backoff_factor': '0.5'}])
 def test_a_scale_that_is_none_is_refused(value):
     with pytest.raises(ConfigError, match=r"^loss_scale .*: expected a positive number such as 128\., 'dynamic', or a dict of "

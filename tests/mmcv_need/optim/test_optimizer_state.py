@@ -250,6 +250,17 @@ def test_the_file_goes_before_the_config_and_the_difference_is_said():
                    "(config: 0.0)"
 
 
+@pytest.mark.parametrize('name, others', [('lr', ('momentum', 'betas')), ('momentum', ('lr',))])
+def test_what_no_schedule_of_this_run_moves_stays_where_the_file_has_it_and_that_is_said(name, others):
+    model, optimizer = make(KINDS['SGD'])
+    state, stored, _ = saved(model, optimizer)
+    state['param_groups'][0].update({name: 0.0625, f'initial_{name}': state['param_groups'][0][name]})
+    again, resumed = make(KINDS['SGD'])
+    note = load_by_name(resumed, state, stored, again, others)
+    assert note.startswith(f"the optimizer goes on with the checkpoint's settings: {name} 0.0625 (config: ")
+    assert load_by_name(resumed, state, stored, again, (name,)) is None
+
+
 def test_momentum_that_a_schedule_moves_is_no_difference_and_lists_are_tuples():
     for kind, moved in (('SGD', dict(momentum=0.5)), ('AdamW', dict(betas=[0.5, 0.999]))):
         model, optimizer = make(KINDS[kind])

@@ -36,7 +36,7 @@ class Net(nn.Module):
         self.group = nn.GroupNorm(2, 4)
         self.instance = nn.InstanceNorm2d(4, affine=True)
         self.layer = nn.LayerNorm(4)
-        self.depthwise = nn.Conv2d(4, 4, 3, groups=4)
+        self.depthwise = nn.Conv2d(4, 8, 3, groups=4)  # two of them to a channel
         self.l2_norm = L2Norm(4)
         self.deform = PackedDeformConv()
         self.conv_offset = nn.Conv2d(4, 2, 1)  # outside of a deformable layer it is a layer like another

@@ -39,6 +39,7 @@ def test_the_hook_itself_may_be_named(section):
     ("dict(\n    policy='onecycle')", "c.py:2: lr_config.policy: no policy is called 'onecycle'. Did you mean 'OneCycle'?"),
     ('dict(\n    gamma=0.1)', 'c.py:1: lr_config: needs a policy, one of: CosineAnnealing, OneCycle, cyclic, step'),
     ("dict(policy='step',\n    type='StepLrUpdaterHook')", 'lr_config.policy and lr_config.type ('),
+    ("dict(\n    type='EMAHook')", 'c.py:2: lr_config.type: a EMAHook is none of its policies; it belongs into custom_hooks'),
     ("'step'", "c.py:1: lr_config: expected a dict, not 'step'")])
 def test_what_names_no_policy_is_refused(settings, words, tmp_path):
     (tmp_path / 'c.py').write_text(f'lr_config = {settings}')
