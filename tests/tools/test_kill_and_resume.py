@@ -23,11 +23,26 @@ OPTIONS = {
     'epoch': ['checkpoint_config.interval=1'],
     'iter': ['checkpoint_config.interval=3', 'checkpoint_config.by_epoch=False', 'checkpoint_config.max_keep_ckpts=2'],
 }
+# The third kind of run has all that an engine may have to remember, is saved after every iteration, and loads in a process.
+EVERYTHING = '''
+_base_ = {base!r}
+precision = dict(opt_level='O1', dtype='float16', loss_scale=dict(init_scale=2.0 ** 24, growth_interval=3))
+optimizer_config = dict(cumulative_iters=2)
+momentum_config = dict(policy='cyclic')
+workflow = [('train', 1), ('val', 1)]
+custom_hooks = [dict(type='ExpMomentumEMAHook', momentum=0.1, total_iter=5)]
+evaluation = dict(save_best='bbox_mAP', rule='greater')
+checkpoint_config = dict(max_keep_ckpts=1, minutes=1e-9)
+data = dict(workers_per_gpu=1)
+'''
+OPTIONS['everything'] = []
 ITERS, LATEST_KILL = 7, 17  # iterations of an epoch, of three; a kill comes while the last epoch has some left
-LAST = {'epoch': 'epoch_3.pth', 'iter': 'iter_21.pth'}
+LAST = {'epoch': 'epoch_3.pth', 'iter': 'iter_21.pth', 'everything': 'epoch_3.pth'}
 
 
 def arguments(config, folder, unit):
+    if unit == 'everything':
+        config = config.parent / 'everything.py'
     return [str(config), '--work-dir', str(folder), '--seed', '3', '--device', 'cpu', '--auto-resume',
             '--cfg-options', 'log_config.interval=1', *OPTIONS[unit]]
 
@@ -70,7 +85,7 @@ def trial(train, config, folder, unit, rng):
     while len(kills) < at_least or not any(0 < iteration < ITERS for _, iteration in kills):
         done = max([(epoch - 1) * ITERS + iteration for epoch, iteration in kills], default=0)
         steps = min(done + rng.randint(1, 7), LATEST_KILL)
-        attempt(train, config, folder, unit, (steps, rng.uniform(0, 0.05)))
+        attempt(train, config, folder, unit, (steps, rng.uniform(0, 0.15 if unit == 'everything' else 0.05)))
         kills.append(steps_done(folder)[-1])
         assert len(kills) < 20
     attempt(train, config, folder, unit)
@@ -86,10 +101,14 @@ def main(config, folder, trials):
     train = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(train)
     train.main([*arguments(config, folder / 'warm', 'epoch'), '--max_steps', '1', '--no-validate'])
+    (config.parent / 'everything.py').write_text(EVERYTHING.format(base=str(config)))
 
     def final(work_dir, unit):
         content = read_checkpoint(str(work_dir / LAST[unit]))
-        kept = {'random': content['ranks'][0]['random'], **{key: content[key] for key in ('state_dict', 'optimizer')}}
+        kept = {'random': content['ranks'][0]['random'], 'optimizer': content['optimizer'],
+                **{key: content.get(key) for key in ('state_dict', 'training_state_dict', 'loss_scaler', 'open_step')}}
+        best = sorted(work_dir.glob('best_*'))
+        kept['best'] = [(path.name, read_checkpoint(str(path))['state_dict']) for path in best]
         return kept, content['meta']['iter']
 
     def identical(a, b):
@@ -106,7 +125,7 @@ def main(config, folder, trials):
     rng = random.Random(SEED)
     results = []
     for number in range(trials):
-        unit = ('epoch', 'iter')[number % 2]
+        unit = list(OPTIONS)[number % len(OPTIONS)]
         expected, iterations = references[unit]
         work_dir = folder / f'trial_{number}'
         work_dir.mkdir()
@@ -114,8 +133,10 @@ def main(config, folder, trials):
         state, done = final(work_dir, unit)
         results.append({'unit': unit, 'kills': kills, 'identical': identical(state, expected), 'iter': done,
                         'expected': iterations, 'names': sorted(os.listdir(work_dir))})
-    units = [references[unit][0] for unit in OPTIONS]
-    (folder / 'results.json').write_text(json.dumps({'trials': results, 'units agree': identical(*units)}))
+    units = [references[unit][0] for unit in ('epoch', 'iter')]
+    (folder / 'results.json').write_text(json.dumps({
+        'trials': results, 'units agree': identical(*units),
+        'scale': references['everything'][0]['loss_scaler']['scale'], 'best': len(references['everything'][0]['best'])}))
 
 
 def run_trials(tiny, folder, trials):
@@ -125,11 +146,12 @@ def run_trials(tiny, folder, trials):
     return json.loads((folder / 'results.json').read_text())
 
 
-@pytest.mark.parametrize('trials', [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('trials', [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_with_the_weights_and_the_optimizer_of_an_unbroken_one(tiny, tmp_path, trials):
     results = run_trials(tiny, tmp_path, trials)
     assert results['units agree']  # how often checkpoints are written changes nothing either
-    assert len(results['trials']) == trials
+    assert len(results['trials']) == trials and results['best'] == 1
+    assert 0 < results['scale'] < 2.0 ** 24  # some updates were left out
     for result in results['trials']:
         assert result['identical'] and result['iter'] == result['expected'] == 21
         assert any(0 < iteration < ITERS for _, iteration in result['kills'])  # in the middle of an epoch
