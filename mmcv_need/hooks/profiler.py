@@ -53,6 +53,9 @@ class ProfilerHook(Hook):
         self.iteration = 0
 
     def check_run(self, runner: Any) -> None:
+        if any(isinstance(hook, ProfilerHook) and hook is not self for hook in runner.hooks):  # torch's would end it: SIGSEGV
+            raise ConfigError('ProfilerHook: a process can have one profiler; keep one, in custom_hooks or by PROFILE_TYPE in '
+                              'the environment')
         here = sorted({'cpu', runner.device.type})
         self.activities = here if self.activities is None else self.activities
         if not self.activities or not set(self.activities) <= set(here):

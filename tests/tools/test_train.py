@@ -381,7 +381,9 @@ def test_options_that_change_nothing_are_said_to(training):
     ("momentum_config = dict(policy='fixed', warmup='constant', warmup_iters=5)\noptimizer = dict(_delete_=True, type='AdamW')",
      r'wrong\.py:2: momentum_config: it makes the first of betas 1, which'),
     ("custom_hooks = [dict(type='EMAHook'), dict(type='ExpMomentumEMAHook')]",
-     r'wrong\.py:2: custom_hooks\.0: EMAHook: ExpMomentumEMAHook averages')])
+     r'wrong\.py:2: custom_hooks\.0: EMAHook: ExpMomentumEMAHook averages'),
+    ("custom_hooks = [dict(type='ProfilerHook'),\n                dict(type='ProfilerHook', profile_iters=2)]",
+     r'wrong\.py:2: custom_hooks\.0: ProfilerHook: a process can have one profiler')])
 @pytest.mark.parametrize('anew', [[], ['--overwrite']])
 def test_a_run_that_cannot_start_costs_an_earlier_one_nothing(training, tiny, tmp_path, wrong, complaint, anew):
     """`wrong` is on the command line, or lines of a config."""

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:.*Profiler clears events:UserWar
 def run_with(folder, hook, epochs=1, iterations=5, rank=0):
     """A run whose iteration i multiplies matrices (i + 2) times; its log, and whether it was being profiled in each."""
     lines, profiled = [], []
-    runner = SimpleNamespace(work_dir=str(folder), rank=rank, iter=0, device=torch.device('cpu'),
+    runner = SimpleNamespace(work_dir=str(folder), rank=rank, iter=0, device=torch.device('cpu'), hooks=[hook],
                              logger=SimpleNamespace(info=lambda message, *given: lines.append(message % given)))
     hook.check_run(runner)
     hook.before_run(runner)
@@ -110,6 +110,13 @@ def test_a_device_that_the_run_is_not_on_is_refused(tmp_path):
     for activities, named in ((['cpu', 'gpu'], 'cpu, gpu'), (['gpu'], 'gpu'), ([], 'none')):
         with pytest.raises(ConfigError, match=f'ProfilerHook: activities: this run has cpu, not {named}$'):
             run_with(tmp_path, ProfilerHook(activities=activities))
+
+
+def test_a_second_profiler_is_refused_since_two_crash_the_process():
+    hooks = [ProfilerHook(), profiler_of_environment({'PROFILE_TYPE': 'TORCH'})]
+    for hook in hooks:
+        with pytest.raises(ConfigError, match='ProfilerHook: a process can have one profiler; keep one, in custom_hooks or by P'):
+            hook.check_run(SimpleNamespace(device=torch.device('cpu'), hooks=hooks))
 
 
 @pytest.mark.parametrize('arguments, words', [
