@@ -4,14 +4,12 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
-from numbers import Real
 from typing import Any, Dict, Mapping, Optional
 
 from mmcv_need.checkpoint import meta_of
 from mmcv_need.dist_utils import barrier, broadcast_int, on_rank_0
-from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
-from mmcv_need.hooks.metric_rules import better_rule
+from mmcv_need.hooks.metric_rules import better_rule, metric_value
 
 
 class BestCheckpoint:
@@ -65,11 +63,7 @@ class BestCheckpoint:
             return False
         if self.metric == 'auto':
             self.metric = next(iter(values))
-        if not isinstance(values.get(self.metric), Real):
-            wrong = f'is {values[self.metric]!r}, no number' if self.metric in values else 'is not among the values'
-            numbers = [name for name, value in values.items() if isinstance(value, Real)]
-            raise ConfigError(f"evaluation.save_best: '{self.metric}' {wrong}.{did_you_mean(self.metric, numbers)}")
-        score, rule = float(values[self.metric]), better_rule(self.metric, self.rule)
+        score, rule = metric_value(self.metric, values, 'evaluation.save_best'), better_rule(self.metric, self.rule)
         better = score == score and (self.score is None or (score > self.score if rule == 'greater' else score < self.score))
         self.score = score if better else self.score
         return better

@@ -7,22 +7,23 @@ from typing import Any, Dict, Optional
 
 from mmcv_need.dist_utils import broadcast_int, on_rank_0
 from mmcv_need.errors import ConfigError, did_you_mean
+from mmcv_need.hooks.evaluation import EvalHook
 from mmcv_need.hooks.hook import HOOKS, Hook
-from mmcv_need.hooks.metric_rules import better_rule
+from mmcv_need.hooks.metric_rules import better_rule, metric_value
 
 
 @HOOKS.register_module()
 class EarlyStoppingHook(Hook):
     """Stops after `patience` evaluations in a row that were not better than the best by `min_delta` or more.
 
-    Its priority has to be after EvalHook's. What it has seen goes into checkpoints.
+    Its priority does not matter. What it has seen goes into checkpoints.
 
     Args:
         monitor: name of the metric, such as 'bbox_mAP'.
         rule: 'greater' or 'less' is better; None leaves it to the metric's name.
         min_delta: what counts as better. The default is MMEngine's, and ten points of an mAP: 0.001 may be what you want.
         strict: whether an evaluation without the metric is an error; otherwise a warning.
-        check_finite: whether to stop when the metric is no number.
+        check_finite: whether to stop when the metric is NaN or infinite.
         patience: evaluations without a better one.
         stopping_threshold: stop once the metric is better than this.
     """
@@ -40,16 +41,17 @@ class EarlyStoppingHook(Hook):
         self.threshold = stopping_threshold
         self.best: Optional[float] = None
         self.waited = 0
-        self._seen: Dict[str, Any] = {}
 
-    def after_train_iter(self, runner: Any) -> None:
-        self._look(runner)
+    def check_run(self, runner: Any) -> None:
+        if not any(isinstance(hook, EvalHook) for hook in runner.hooks):
+            raise ConfigError('EarlyStoppingHook: nothing is evaluated in this run; it needs `evaluation` and `data.val`, '
+                              'and no --no-validate')
 
-    def after_train_epoch(self, runner: Any) -> None:
-        self._look(runner)
-
-    def after_resume(self, runner: Any) -> None:
-        self._look(runner)
+    def evaluated(self, runner: Any, values: Dict[str, Any]) -> None:
+        """Judge an evaluation. Rank 0 has the values and decides for all."""
+        reason = on_rank_0(partial(self.reason_to_stop, runner, values), runner.rank, runner.device)
+        if broadcast_int(int(reason is not None), runner.device):
+            runner.stop(reason or f'{self.monitor} gets no better', resumable=False)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         checkpoint.setdefault('early_stopping', {})[self.monitor] = {'best': self.best, 'waited': self.waited}
@@ -58,25 +60,13 @@ class EarlyStoppingHook(Hook):
         state = checkpoint.get('early_stopping', {}).get(self.monitor, {})
         self.best, self.waited = state.get('best'), state.get('waited', 0)
 
-    def _look(self, runner: Any) -> None:
-        """Judge an evaluation, once: each comes in a dict of its own. Rank 0 has the values and decides for all."""
-        buffer = runner.log_buffer
-        if not buffer.ready or buffer.output is self._seen:
-            return
-        self._seen = buffer.output
-        reason = on_rank_0(partial(self.reason_to_stop, runner, buffer.output), runner.rank, runner.device)
-        if broadcast_int(int(reason is not None), runner.device):
-            runner.stop(reason or f'{self.monitor} gets no better', resumable=False)
-
     def reason_to_stop(self, runner: Any, values: Dict[str, Any]) -> Optional[str]:
         """Why the values of an evaluation end the run, or None."""
-        if self.monitor not in values:
-            problem = f"EarlyStoppingHook: the evaluation gave no '{self.monitor}'.{did_you_mean(self.monitor, values)}"
-            if self.strict:
-                raise ConfigError(problem)
-            runner.logger.warning('%s It is passed over', problem)
+        if self.monitor not in values and not self.strict:
+            runner.logger.warning("EarlyStoppingHook: the evaluation gave no '%s'.%s It is passed over", self.monitor,
+                                  did_you_mean(self.monitor, values))
             return None
-        value = float(values[self.monitor])
+        value = metric_value(self.monitor, values, 'EarlyStoppingHook')
         if self.check_finite and not math.isfinite(value):
             return f'{self.monitor} is {value}'
         if self.threshold is not None and self.sign * value > self.sign * self.threshold:

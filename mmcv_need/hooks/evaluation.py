@@ -37,7 +37,7 @@ class EvalHook(Hook):
         self.interval = interval
         self.by_epoch = by_epoch
         self.best = None if save_best is None else BestCheckpoint(save_best, rule)
-        self.evaluated = (-1, 0)  # epochs, and iterations of the next, that were done at the last evaluation
+        self.last = (-1, 0)  # epochs, and iterations of the next, that were done at the last evaluation
 
     def is_due(self, number: int) -> bool:
         """Whether to evaluate after epoch (or iteration) `number`, counted from 1."""
@@ -46,7 +46,7 @@ class EvalHook(Hook):
         return number >= self.start and (number - self.start) % self.interval == 0
 
     def before_train_epoch(self, runner: Any) -> None:
-        if self.start == 0 and runner.iter == 0 and self.evaluated < (0, 0):
+        if self.start == 0 and runner.iter == 0 and self.last < (0, 0):
             self._evaluate(runner, epoch=0, iteration=0, inner_iter=0)
 
     def after_train_iter(self, runner: Any) -> None:
@@ -59,7 +59,7 @@ class EvalHook(Hook):
 
     def after_resume(self, runner: Any) -> None:
         done = runner.iter if not self.by_epoch else 0 if runner.inner_iter else runner.epoch
-        if done and self.is_due(done) and self.evaluated < done_at(runner, runner.epoch, runner.inner_iter):
+        if done and self.is_due(done) and self.last < done_at(runner, runner.epoch, runner.inner_iter):
             place = {'epoch': runner.epoch, 'iteration': runner.iter, 'inner_iter': runner.inner_iter}
             runner.epoch -= self.by_epoch  # as it is at the end of an epoch, before that counts
             self._evaluate(runner, **place)
@@ -67,12 +67,12 @@ class EvalHook(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         best = self.best.state(runner) if self.best else None
-        checkpoint['evaluation'] = {'evaluated': list(self.evaluated), 'best': best}
+        checkpoint['evaluation'] = {'evaluated': list(self.last), 'best': best}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         state = checkpoint.get('evaluation') or {}
         evaluated = state.get('evaluated')
-        self.evaluated = tuple(evaluated) if isinstance(evaluated, list) else (-1, 0)
+        self.last = tuple(evaluated) if isinstance(evaluated, list) else (-1, 0)
         if self.best:
             self.best.load_state(runner, state.get('best') or {}, checkpoint)
 
@@ -88,7 +88,8 @@ class EvalHook(Hook):
         if self.best:
             self.best.offer(runner, values, 'epoch' if self.by_epoch else 'iter', **place)
         # Only now: who goes on from the best checkpoint evaluates for the other hooks.
-        self.evaluated = done_at(runner, place['epoch'], place['inner_iter'])
+        self.last = done_at(runner, place['epoch'], place['inner_iter'])
+        runner.call_hook('evaluated', values)
 
 
 def done_at(runner: Any, epoch: int, inner_iter: int) -> Tuple[int, int]:

@@ -1,10 +1,11 @@
-"""Which way a metric gets better, told from its name where the config does not say."""
+"""A metric's value, and which way it gets better, told from its name where the config does not say."""
 from __future__ import annotations
 
 import re
-from typing import Optional
+from typing import Any, Mapping, Optional
 
-from mmcv_need.errors import ConfigError
+from mmcv_need.arguments import is_number
+from mmcv_need.errors import ConfigError, did_you_mean
 
 # Words of names such as 'bbox_mAP_50', 'AR@100', 'AP50', 'recall@300@0.5', 'coco/bbox_mAP', 'loss_cls'.
 GREATER = ('acc', 'accuracy', 'macc', 'aacc', 'top', 'ap', 'map', 'ar', 'auc', 'precision', 'recall', 'miou', 'mdice')
@@ -31,3 +32,21 @@ def better_rule(metric: str, given: Optional[str] = None) -> str:
             return rule
     raise ConfigError(f"'{metric}': the name of this metric does not say whether greater or less is better. Set rule='greater' "
                       f"or rule='less'")
+
+
+def metric_value(metric: str, values: Mapping[str, Any], asker: str) -> float:
+    """The value of a metric of an evaluation.
+
+    Args:
+        metric: its name.
+        values: names and values of the evaluation.
+        asker: who wants it, for errors.
+
+    Raises:
+        ConfigError: it is not among the values, or no number.
+    """
+    if is_number(values.get(metric)):
+        return float(values[metric])
+    wrong = f'is {values[metric]!r}, no number' if metric in values else 'is not among the values'
+    numbers = [name for name, value in values.items() if is_number(value)]
+    raise ConfigError(f"{asker}: '{metric}' {wrong}.{did_you_mean(metric, numbers)}")

@@ -9,24 +9,20 @@ import torch
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.early_stopping import EarlyStoppingHook
-from mmcv_need.log_buffer import LogBuffer
+from mmcv_need.hooks.evaluation import EvalHook
 
 
 class Run:
     def __init__(self):
-        self.log_buffer, self.device, self.rank, self.stops = LogBuffer(), torch.device('cpu'), 0, []
-        self.warnings = []
+        self.device, self.rank, self.stops, self.warnings = torch.device('cpu'), 0, [], []
         self.logger = SimpleNamespace(warning=lambda message, *given: self.warnings.append(message % given))
 
     def stop(self, reason, resumable):
         self.stops.append((reason, resumable))
 
-    def evaluate(self, hook, values, moment='after_train_epoch'):
-        """As EvalHook and then the hook; whether the run is to stop."""
-        self.log_buffer.clear_output()
-        self.log_buffer.output.update(values)
-        self.log_buffer.ready = True
-        getattr(hook, moment)(self)
+    def evaluate(self, hook, values):
+        """As EvalHook tells the hook of an evaluation; whether the run is to stop."""
+        hook.evaluated(self, values)
         return bool(self.stops)
 
 
@@ -71,20 +67,11 @@ def test_the_reason_says_what_was_best_and_that_there_is_nothing_to_resume():
     assert run.stops == [('bbox_mAP did not get better by 0.01 in 1 evaluations; its best was 0.25', False)]
 
 
-def test_an_evaluation_counts_once():
-    hook, run = EarlyStoppingHook('bbox_mAP', patience=2), Run()
-    run.evaluate(hook, {'bbox_mAP': 0.5})
-    run.evaluate(hook, {'bbox_mAP': 0.4}, 'after_train_iter')
-    for moment in ('after_train_iter', 'after_train_epoch', 'after_train_iter'):
-        getattr(hook, moment)(run)
-    assert not run.stops and hook.waited == 1
-
-
-def test_before_any_evaluation_nothing_is_judged():
-    hook, run = EarlyStoppingHook('bbox_mAP', strict=True), Run()
-    hook.after_train_iter(run)
-    hook.after_train_epoch(run)
-    assert not run.stops and not run.warnings
+def test_a_run_that_evaluates_nothing_is_refused():
+    hook = EarlyStoppingHook('bbox_mAP')
+    with pytest.raises(ConfigError, match='EarlyStoppingHook: nothing is evaluated in this run; it needs `evaluation`'):
+        hook.check_run(SimpleNamespace(hooks=[hook]))
+    hook.check_run(SimpleNamespace(hooks=[hook, EvalHook(lambda runner: {})]))
 
 
 def test_a_metric_that_is_not_there_is_a_warning_or_an_error():
@@ -92,8 +79,15 @@ def test_a_metric_that_is_not_there_is_a_warning_or_an_error():
     assert not run.evaluate(EarlyStoppingHook('bbox_mAP', patience=1), {'bbox_mAP_50': 0.5, 'AR': 0.1})
     assert run.warnings == ["EarlyStoppingHook: the evaluation gave no 'bbox_mAP'. Did you mean 'bbox_mAP_50'? It is passed "
                             'over']
-    with pytest.raises(ConfigError, match="gave no 'bbox_mAP'"):
+    with pytest.raises(ConfigError, match=r"EarlyStoppingHook: 'bbox_mAP' is not among the values\. Known: AR\."):
         Run().evaluate(EarlyStoppingHook('bbox_mAP', strict=True), {'AR': 0.5})
+
+
+@pytest.mark.parametrize('strict', [True, False])
+def test_a_metric_that_is_no_number_is_an_error(strict):
+    hook = EarlyStoppingHook('bbox_mAP_copypaste', strict=strict)
+    with pytest.raises(ConfigError, match=r"EarlyStoppingHook: 'bbox_mAP_copypaste' is '0\.1 0\.2', no number"):
+        Run().evaluate(hook, {'bbox_mAP': 0.1, 'bbox_mAP_copypaste': '0.1 0.2'})
 
 
 VALUES = [0.1, 0.3, 0.25, 0.29, 0.31, 0.3, 0.305, 0.2, 0.1]
@@ -111,10 +105,8 @@ def test_an_interrupted_run_stops_where_the_unbroken_one_does(cut):
     run.evaluate(first, {'bbox_mAP': VALUES[cut - 1]})
     second, run = EarlyStoppingHook(**settings), Run()
     second.after_load_checkpoint(run, checkpoint)
-    for number, value in enumerate(VALUES[cut - 1:], cut):  # the resumed run makes up for that evaluation
-        if run.evaluate(second, {'bbox_mAP': value}, 'after_resume' if number == cut else 'after_train_epoch'):
-            break
-    assert number == expected
+    stops = [run.evaluate(second, {'bbox_mAP': value}) for value in VALUES[cut - 1:]]  # it makes up for that evaluation
+    assert cut + stops.index(True) == expected
 
 
 def test_two_metrics_are_remembered_apart():

@@ -13,7 +13,7 @@ import torch
 from mmcv_need.checkpoint import read, read_checkpoint, save_checkpoint
 from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.errors import ConfigError
-from mmcv_need.hooks import CheckpointHook, EvalHook, Hook
+from mmcv_need.hooks import CheckpointHook, EarlyStoppingHook, EvalHook, Hook
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.hooks.evaluation import done_at
 from mmcv_need.optimizer import OptimizerStep
@@ -71,13 +71,17 @@ class Watch(Hook):
     """Notes the moments of evaluations, and the values when they are logged."""
 
     def __init__(self):
-        self.moments, self.logged, self.output = [], [], None
+        self.moments, self.logged, self.told, self.output = [], [], [], None
 
     def before_evaluation(self, runner):
         self.moments.append(('before', runner.epoch, runner.iter))
 
     def after_evaluation(self, runner):
         self.moments.append(('after', runner.epoch, runner.iter))
+
+    def evaluated(self, runner, values):
+        best = [name for name in os.listdir(runner.work_dir) if name.startswith('best')]
+        self.told.append((runner.epoch, values.get('bbox_mAP'), best))
 
     def after_train_iter(self, runner):
         if runner.log_buffer.ready and runner.log_buffer.output is not self.output:
@@ -96,8 +100,9 @@ def run(tmp_path):
         values: of the evaluations, in turn.
         resume_from: name of a checkpoint.
         settings: of the EvalHook.
+        more: hooks with their priorities.
     """
-    def start(epochs, values, resume_from=None, rank=0, folder=tmp_path, checkpoint=None, **settings):
+    def start(epochs, values, resume_from=None, rank=0, folder=tmp_path, checkpoint=None, more=(), **settings):
         recorder, logger, watch = Recorder(), logging.Logger('evaluation', 'INFO'), Watch()
         logger.addHandler(recorder)
         model, values, places = Model(), iter(values), []
@@ -115,6 +120,8 @@ def run(tmp_path):
         hook = EvalHook(evaluate, **settings)
         for each in (CheckpointHook(interval=1, **(checkpoint or {})), hook, watch):
             runner.register_hook(each)
+        for each in more:
+            runner.register_hook(*each)
         if resume_from:
             runner.resume(*read(str(folder / resume_from)))
         runner.run([[{'x': torch.ones(1, 1)}] * ITERS])
@@ -131,6 +138,21 @@ def test_values_go_to_the_log_and_hooks_know_when_it_happens(run):
     assert done.places == [(1, 8), (3, 16)]  # at the end of an epoch, before it counts
     assert [values['bbox_mAP'] for values in done.watch.logged] == [0.1, 0.2]
     assert done.watch.moments == [(when, *place) for place in done.places for when in ('before', 'after')]
+
+
+def test_hooks_are_told_of_an_evaluation_once_when_its_best_checkpoint_is_written(run):
+    done = run(3, [0.1, 0.3, 0.2], save_best='bbox_mAP')
+    assert done.watch.told == [(0, 0.1, ['best_bbox_mAP_epoch_1.pth']), (1, 0.3, ['best_bbox_mAP_epoch_2.pth']),
+                               (2, 0.2, ['best_bbox_mAP_epoch_2.pth'])]
+    assert run(3, [0.2], resume_from='epoch_3.pth', save_best='bbox_mAP').watch.told == [
+        (2, 0.2, ['best_bbox_mAP_epoch_2.pth'])]
+
+
+@pytest.mark.parametrize('priority', ['HIGHEST', 'NORMAL', 'LOWEST'])
+def test_patience_ends_with_the_same_evaluation_wherever_the_hook_stands(run, priority):
+    stopping = EarlyStoppingHook('bbox_mAP', min_delta=0.0, patience=2)
+    done = run(5, [0.1, 0.3, 0.2, 0.1], interval=2, by_epoch=False, more=[(stopping, priority)])
+    assert done.places == [(0, 1), (0, 3), (1, 5), (1, 7)] and done.runner.iter == 8
 
 
 def test_it_may_count_iterations_and_training_goes_on_in_its_mode(run):
@@ -164,7 +186,7 @@ def test_a_run_goes_on_with_the_evaluation_that_is_due_where_it_goes_on(monkeypa
     runner = SimpleNamespace(**dict(zip(('epoch', 'iter', 'inner_iter'), place)), data_loader=range(4))
     hook.after_resume(runner)
     assert done == ([place] if due else [])
-    hook.evaluated = (runner.epoch, runner.inner_iter)
+    hook.last = (runner.epoch, runner.inner_iter)
     hook.after_resume(runner)
     assert len(done) == due
 
@@ -177,7 +199,7 @@ def test_all_iterations_of_an_epoch_are_the_epoch():
 def test_a_file_of_an_earlier_version_knows_of_no_evaluation():
     hook = EvalHook(None)
     hook.after_load_checkpoint(SimpleNamespace(), {'evaluation': {'evaluated': 14}})
-    assert hook.evaluated < (0, 0)
+    assert hook.last < (0, 0)
 
 
 def test_who_goes_on_from_the_best_checkpoint_evaluates_again_for_the_hooks_that_come_after(run):

@@ -1,10 +1,11 @@
-"""Which values of a metric are better."""
+"""Which values of a metric are better, and what counts as a value."""
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from mmcv_need.errors import ConfigError
-from mmcv_need.hooks.metric_rules import better_rule
+from mmcv_need.hooks.metric_rules import better_rule, metric_value
 
 
 @pytest.mark.parametrize('metric', [
@@ -33,3 +34,20 @@ def test_what_the_config_says_settles_it(rule):
 def test_another_rule_is_refused():
     with pytest.raises(ConfigError, match=r"^rule: expected 'greater' or 'less', not 'max'$"):
         better_rule('mAP', 'max')
+
+
+@pytest.mark.parametrize('value', [1, 0.25, np.float32(0.25), np.int64(3), float('inf')])
+def test_a_number_of_any_kind_is_a_value(value):
+    assert metric_value('mAP', {'AR': 0, 'mAP': value}, 'x') == float(value)
+
+
+@pytest.mark.parametrize('value', ['0.1 0.2', None, [0.5], True])
+def test_what_is_no_number_is_an_error_that_names_those_that_are(value):
+    with pytest.raises(ConfigError) as error:
+        metric_value('mAP_text', {'mAP': 0.5, 'mAP_text': value}, 'evaluation.save_best')
+    assert str(error.value) == f"evaluation.save_best: 'mAP_text' is {value!r}, no number. Known: mAP."
+
+
+def test_what_is_not_there_is_an_error_that_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"^x: 'mAP_5O' is not among the values\. Did you mean 'mAP_50'[?]$"):
+        metric_value('mAP_5O', {'mAP': 0.5, 'mAP_50': 0.5}, 'x')
