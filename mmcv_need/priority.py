@@ -4,6 +4,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Union
 
+from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
 
 
@@ -21,7 +22,7 @@ class Priority(IntEnum):
 
 def get_priority(priority: Union[int, str, Priority]) -> int:
     """The number of a priority given as a number from 0 to 100 or as a name in any case."""
-    if isinstance(priority, int) and 0 <= priority <= 100:
+    if is_number(priority, int) and 0 <= priority <= 100:
         return int(priority)
     if isinstance(priority, str) and priority.upper() in Priority.__members__:
         return int(Priority[priority.upper()])
