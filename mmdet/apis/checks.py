@@ -10,12 +10,12 @@ from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
 from mmcv_need.hooks import HOOKS, CheckpointHook
 from mmcv_need.precision import Precision
-from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import build, check
 from mmdet.apis.auto_scale_lr import check_auto_scale_lr
 from mmdet.apis.dialects import POLICIES, with_policy_hook
 from mmdet.apis.dialects.spellings import lookup
-from mmdet.apis.settings import DataSettings, DistSettings, EvaluationSettings, LogSettings, OptimizerSettings
+from mmdet.apis.listed_hooks import custom_hooks, logger_hooks
+from mmdet.apis.settings import DataSettings, DistSettings, EvaluationSettings, OptimizerSettings
 from mmdet.apis.workflow import workflow_of
 from mmdet.datasets import DATASETS
 from mmdet.models import DETECTORS
@@ -78,27 +78,12 @@ def check_sections(cfg: Config, *datasets: str) -> None:
     for section, suffix in POLICIES.items():
         if cfg.get(section) is not None:
             build(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
-    for i, hook in enumerate(cfg.get('custom_hooks') or []):
-        build(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
-        check_priority(cfg, f'custom_hooks.{i}.priority', hook)
-    for i, _ in enumerate(build(cfg, LogSettings, key='log_config').hooks if cfg.get('log_config') is not None else ()):
-        build(cfg, HOOKS, key=f'log_config.hooks.{i}')
+    logger_hooks(cfg)
+    custom_hooks(cfg)
     if str(cfg.get('log_level', 'INFO')).upper() not in LOG_LEVELS:
         raise ConfigError(f"{cfg.where('log_level')}: log_level: expected one of {', '.join(LOG_LEVELS)}, "
                           f'not {cfg.log_level!r}')
     workflow_of(cfg)
-
-
-def check_priority(cfg: Config, key: str, hook: Any) -> None:
-    """A hook's `priority`, if it has one, is one.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    try:
-        get_priority(hook.get('priority', Priority.NORMAL))
-    except ConfigError as error:
-        raise ConfigError(f'{cfg.where(key)}: {key}: {error}'.lstrip(': ')) from error
 
 
 def check_top_level(cfg: Config) -> None:

@@ -8,44 +8,35 @@ from mmcv_need.config import Config
 from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook, IterTimerHook
 from mmcv_need.hooks.profiler import profiler_of_environment
-from mmcv_need.priority import Priority
 from mmcv_need.registry import build
 from mmdet.apis.checks import check_has_metrics, evaluates
 from mmdet.apis.classes import check_same_classes
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import POLICIES, with_policy_hook
 from mmdet.apis.evaluation import config_options
-from mmdet.apis.settings import DataSettings, EvaluationSettings, LogSettings
+from mmdet.apis.listed_hooks import custom_hooks, logger_hooks, place_of
+from mmdet.apis.settings import DataSettings, EvaluationSettings
 from mmdet.apis.test import test_detector
 from mmdet.datasets import eval_loader
 
 
 def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[EvalHook]) -> None:
     """All hooks that a config asks for, and those that every run has."""
-    def place_of(key: str) -> str:
-        return f'{cfg.where(key)}: {key}'.lstrip(': ')
-
     for section, suffix in POLICIES.items():
         if cfg.get(section) is not None:
-            runner.register_hook(build(with_policy_hook(cfg, section, suffix), HOOKS, key=section), place=place_of(section))
+            schedule = build(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
+            runner.register_hook(schedule, place=place_of(cfg, section))
     if cfg.get('checkpoint_config') is not None:
         runner.register_hook(build(cfg, CheckpointHook, key='checkpoint_config'))
     runner.register_hook(IterTimerHook())
     runner.register_hook(DistSamplerSeedHook())
     if eval_hook is not None:
         runner.register_hook(eval_hook)
-    for i, hook in enumerate(cfg.get('custom_hooks') or []):
-        custom = build(cfg, HOOKS, key=f'custom_hooks.{i}', without=('priority',))
-        runner.register_hook(custom, hook.get('priority', Priority.NORMAL), place_of(f'custom_hooks.{i}'))
+    for listed in (*logger_hooks(cfg), *custom_hooks(cfg)):  # MMDetection's order: VERY_LOW comes after the log line
+        runner.register_hook(*listed)
     asked_for = profiler_of_environment(os.environ)
     if asked_for:
-        runner.register_hook(asked_for)
-    if cfg.get('log_config') is not None:
-        settings = build(cfg, LogSettings, key='log_config')
-        for i, hook in enumerate(settings.hooks):
-            given = {} if 'interval' in hook else {'interval': settings.interval}
-            logger = build(cfg, HOOKS, key=f'log_config.hooks.{i}', **given)
-            runner.register_hook(logger, Priority.VERY_LOW, place_of(f'log_config.hooks.{i}'))
+        runner.register_hook(asked_for, place='PROFILE_TYPE')
 
 
 def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classes: Sequence[str]) -> Optional[EvalHook]:
