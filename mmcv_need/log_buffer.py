@@ -13,14 +13,15 @@ Step = Dict[str, Tuple[Any, int]]  # of one iteration: name -> (value, how many 
 
 
 class LogBuffer:
-    """Collects values step by step, and holds what the last evaluation gave.
+    """Collects values step by step, and holds what an evaluation gave until it is logged.
 
     Tensors stay on their device, as they are, until `average`: only a log line waits for them. No more training steps are
     kept than the longest interval between log lines has; losses of a validation epoch are apart, and kept for that epoch.
 
     Attributes:
-        output: names and values of the last evaluation, a new dict for each; empty on ranks other than 0.
-        ready: whether there are any.
+        output: names and values that are to be logged as those of an evaluation; empty on ranks other than 0. The last logger
+            empties it.
+        ready: whether they are complete; who puts them there says so.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class LogBuffer:
         return {name: weighted_mean(finite) for name, finite in pairs.items()}
 
     def clear_output(self) -> None:
+        """Nothing is to be logged. Who holds the old values keeps them."""
         self.output = {}
         self.ready = False
 

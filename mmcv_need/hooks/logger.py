@@ -23,7 +23,7 @@ class LoggerHook(Hook):
     Args:
         interval: iterations between records of training; each averages over those since the one before.
         ignore_last: an epoch's iterations after the last full interval get no record of their own.
-        reset_flag: of MMCV's configs, where it said which logger emptied the buffer for the others. Means nothing here.
+        reset_flag: of MMCV's configs, where it said which logger empties the buffer. Means nothing here: the last one does.
         by_epoch: whether intervals begin anew with each epoch.
     """
 
@@ -33,7 +33,6 @@ class LoggerHook(Hook):
         self.interval = interval
         self.ignore_last = ignore_last
         self.by_epoch = by_epoch
-        self._said: Dict[str, Any] = {}
 
     def log_train(self, runner: Any, place: Place, values: Dict[str, float], steps: int) -> None:
         """Write a record of training: means over the last `steps` iterations. Called on every rank."""
@@ -79,11 +78,12 @@ class LoggerHook(Hook):
         return steps if self.ignore_last else min(steps, place.inner)  # the epoch before has had its record
 
     def _log_evaluation(self, runner: Any, place: Place) -> None:
-        """Write the values of an evaluation, once: each comes in a dict of its own."""
+        """Write the values of an evaluation, or what else a hook has made ready; the last logger takes them away."""
         buffer = runner.log_buffer
-        if buffer.ready and buffer.output is not self._said:
-            self._said = buffer.output
+        if buffer.ready:
             self.log_values(runner, place, buffer.output)
+            if self is [hook for hook in runner.hooks if isinstance(hook, LoggerHook)][-1]:
+                buffer.clear_output()
 
 
 def place_between(runner: Any) -> Place:

@@ -71,7 +71,7 @@ class Watch(Hook):
     """Notes the moments of evaluations, and the values when they are logged."""
 
     def __init__(self):
-        self.moments, self.logged, self.told, self.output = [], [], [], None
+        self.moments, self.logged, self.told = [], [], []
 
     def before_evaluation(self, runner):
         self.moments.append(('before', runner.epoch, runner.iter))
@@ -84,9 +84,9 @@ class Watch(Hook):
         self.told.append((runner.epoch, values.get('bbox_mAP'), best))
 
     def after_train_iter(self, runner):
-        if runner.log_buffer.ready and runner.log_buffer.output is not self.output:
-            self.output = runner.log_buffer.output
-            self.logged.append(dict(self.output))
+        if runner.log_buffer.ready:
+            self.logged.append(runner.log_buffer.output)
+            runner.log_buffer.clear_output()  # as the last logger does
 
     after_train_epoch = after_resume = after_train_iter
 

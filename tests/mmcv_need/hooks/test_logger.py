@@ -106,6 +106,30 @@ def test_all_loggers_see_each_evaluation_once():
         assert hook.values == [(1, 5, 5, {'mAP': 0.0, 'text': '0.1'}), (3, 5, 15, {'mAP': 0.2, 'text': '0.1'})]
 
 
+class Telling(Hook):
+    """Puts a value of its own into the log every other iteration, as hooks written for MMCV do."""
+
+    def after_train_iter(self, runner):
+        if self.every_n_iters(runner, 2):
+            runner.log_buffer.output['x'] = float(runner.iter)
+            runner.log_buffer.ready = True
+
+
+def test_what_a_hook_says_again_and_again_is_written_each_time_and_without_what_was_said_before():
+    hooks = [Recording(interval=2), Recording(interval=3)]
+    Run(Telling(), *hooks).start().epochs(1, lambda run: evaluate(run, mAP=0.5)).epochs(1)
+    for hook in hooks:
+        assert hook.values == [(1, 2, 2, {'x': 1.0}), (1, 4, 4, {'x': 3.0}), (1, 5, 5, {'mAP': 0.5}),
+                               (2, 1, 6, {'x': 5.0}), (2, 3, 8, {'x': 7.0}), (2, 5, 10, {'x': 9.0})]
+
+
+def test_what_comes_after_the_loggers_is_written_when_they_look_next():
+    hooks = [Recording(interval=2), Recording(interval=3)]
+    Run(*hooks, Telling()).start().epochs(1)
+    for hook in hooks:
+        assert hook.values == [(1, 3, 3, {'x': 1.0}), (1, 5, 5, {'x': 3.0})]
+
+
 def test_an_evaluation_amid_an_epoch_is_written_at_its_iteration():
     hook, run = Recording(interval=100), Run()
 

@@ -20,6 +20,7 @@ def make_run(folder, rank=0, iteration=0, **group):
 
 
 def train(run, hook, losses):
+    run.hooks = [hook]
     hook.before_run(run)
     hook.before_train_epoch(run)
     for loss in losses:

@@ -30,6 +30,7 @@ class Run:
         self.data_loader = range(iterations)
         self.log_buffer = LogBuffer()
         self.hook = TextLoggerHook(**hook)
+        self.hooks = [self.hook]
         self.hook.before_run(self)
         self.hook.before_train_epoch(self)
 

@@ -23,7 +23,7 @@ class Run:
         self.epoch = self.iter = self.inner_iter = 0
         self.max_steps, self.max_iters = None, epochs * iterations
         self.train_loader = self.data_loader = range(iterations)
-        self.log_buffer, self.logger, self.text, self.hook = LogBuffer(), self, [], hook
+        self.log_buffer, self.logger, self.text, self.hook, self.hooks = LogBuffer(), self, [], hook, [hook]
         self.mode = 'train'
         hook.before_run(self)
 
