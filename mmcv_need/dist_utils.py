@@ -160,3 +160,12 @@ def gather_rows(rows: np.ndarray, device: torch.device) -> List[np.ndarray]:
     gathered = [torch.zeros_like(padded) for _ in range(size)]
     dist.all_gather(gathered, padded)
     return [part[:count].cpu().view(torch.float64).numpy() for part, count in zip(gathered, counts)]
+
+
+def max_over_ranks(value: int, device: torch.device) -> int:
+    """The largest of the ranks' values, which are below 2^31, on every rank."""
+    if get_dist_info()[1] == 1:
+        return value
+    tensor = torch.tensor([value], dtype=torch.int32, device=device)
+    dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+    return int(tensor.item())

@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, List
 
 from mmcv_need import device as devices
+from mmcv_need.dist_utils import max_over_ranks
 from mmcv_need.hooks.hook import HOOKS
 from mmcv_need.hooks.logger import LoggerHook, Place
 
@@ -101,9 +102,12 @@ class TextLoggerHook(LoggerHook):
 
 
 def with_memory(runner: Any, values: Dict[str, Any]) -> Dict[str, Any]:
-    """The values, and the device's peak memory in MB if they are of iterations and the device counts it."""
+    """The values, and the devices' largest peak memory in MB if they are of iterations and the devices count it.
+
+    Called on every rank.
+    """
     memory = devices.max_memory_mb(runner.device) if 'time' in values else None
-    return values if memory is None else {'memory': memory, **values}
+    return values if memory is None else {'memory': max_over_ranks(memory, runner.device), **values}
 
 
 def rounded(value: Any) -> Any:

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 sys.path.insert(0, sys.argv[1])
+from mmcv_need import device as devices
 from mmcv_need import dist_utils
 from mmcv_need.errors import DivergedError, UserError
 from mmcv_need.hooks import time_limit
@@ -74,6 +75,18 @@ for run.iter in range(2):
     run.log_buffer.update({'time': 0.2})
     hook.after_train_iter(run)
 answers['log'] = run.lines[0].split(', ')[-1]
+
+run, hook, devices.max_memory_mb = make_run(), TextLoggerHook(interval=1), lambda device: 500 + 100 * rank
+run.timestamp, run.hooks = 'memory', [hook]
+hook.before_run(run)
+hook.before_train_epoch(run)
+for moment, mode in (('after_train_iter', 'train'), ('after_val_epoch', 'val')):
+    run.log_buffer.begin(mode)
+    run.log_buffer.update({'data_time': 0.1, 'loss': 1.0, 'time': 0.2})
+    getattr(hook, moment)(run)
+run.log_buffer.output.update({'mAP': 0.5} if rank == 0 else {})
+run.log_buffer.ready = True
+hook.after_train_epoch(run)
 dist_utils.barrier()
 open(f'{sys.argv[2]}/{rank}.json', 'w').write(json.dumps(answers))
 dist.destroy_process_group()
@@ -82,10 +95,11 @@ dist.destroy_process_group()
 
 @pytest.fixture(scope='module')
 def answers(tmp_path_factory, in_two_processes):
-    """What each of two processes did, and the log that they wrote."""
+    """What each of two processes did, and the records of the logs that they wrote."""
     folder = tmp_path_factory.mktemp('hooks')
     in_two_processes(WORKER, folder)
-    return [json.loads((folder / f'{rank}.json').read_text()) for rank in range(2)], (folder / 'run.log.json').read_text()
+    return [json.loads((folder / f'{rank}.json').read_text()) for rank in range(2)], {
+        path.name: [json.loads(line) for line in path.read_text().splitlines()] for path in folder.glob('*.log.json')}
 
 
 def test_both_stop_where_rank_0_sees_no_progress(answers):
@@ -111,5 +125,9 @@ def test_both_end_with_an_error_and_the_one_with_the_bad_loss_names_its_pictures
 
 def test_a_line_averages_over_the_processes_and_rank_0_writes_it(answers):
     assert [answer['log'] for answer in answers[0]] == ['loss: 3.0000'] * 2
-    records = [json.loads(line) for line in answers[1].splitlines()]
-    assert [record.get('loss') for record in records] == [None, 3.0]
+    assert [record.get('loss') for record in answers[1]['run.log.json']] == [None, 3.0]
+
+
+def test_memory_is_that_of_the_process_with_the_most(answers):
+    records = answers[1]['memory.log.json'][1:]
+    assert [(record['mode'], record.get('memory')) for record in records] == [('train', 600), ('val', 600), ('val', None)]
