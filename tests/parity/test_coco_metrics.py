@@ -94,9 +94,11 @@ def test_mmdetections_numbers_for_its_own_example(tiny, evaluator):
     dataset, results, expected = tiny
     assert dataset.annotations.ids.tolist() == expected['test_ids']
     metric = dataset.metric(evaluator)
-    assert metric(results, metric='bbox') == expected['evaluate_bbox']
+    in_one = expected['evaluate_bbox']['bbox_mAP_copypaste'].split()  # 2.28's four digits; ours are 2.6's three
+    of_boxes = {**expected['evaluate_bbox'], 'bbox_mAP_copypaste': ' '.join(f'{float(value):.3f}' for value in in_one)}
+    assert metric(results, metric='bbox') == of_boxes
     assert metric(results, metric='proposal') == expected['evaluate_proposal']
-    assert metric(results, metric=['proposal', 'bbox']) == {**expected['evaluate_bbox'], **expected['evaluate_proposal']}
+    assert metric(results, metric=['proposal', 'bbox']) == {**of_boxes, **expected['evaluate_proposal']}
 
 
 def test_the_result_file_is_mmdetections(tiny):

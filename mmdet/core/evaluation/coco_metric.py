@@ -43,7 +43,9 @@ class CocoMetric:
                  classwise: bool = False, proposal_nums: Sequence[int] = PROPOSAL_NUMS,
                  iou_thrs: Union[float, Sequence[float], None] = None,
                  metric_items: Union[str, Sequence[str], None] = None) -> Dict[str, Any]:
-        """Names and values, rounded to four digits; -1 where there is nothing to find.
+        """Names and values, rounded to MMDetection 2.28's four digits; -1 where there is nothing to find.
+
+        `bbox_mAP_copypaste` is a text of six with three digits each.
 
         Args:
             results: one a picture.
@@ -68,6 +70,8 @@ class CocoMetric:
         self.class_ap = {}
         values: Dict[str, Any] = {}
         for name in choice.metrics:
+            if logger:
+                logger.info('Evaluating %s...', name)  # MMDetection's line, to the letter
             numbers = (self._numbers(name, rows, choice, logger, classwise) if len(rows) else
                        dict.fromkeys(summary.number_names(choice.proposal_nums), 0.0))
             values.update(_named(name, numbers, choice.items))
@@ -84,8 +88,7 @@ class CocoMetric:
             self.class_ap = dict(zip(self.class_names, values))
             lines += summary.class_table(self.class_names, values, self._box_counts()) if classwise else []
         if logger:
-            logger.info('Evaluating %s with %s: %d detections in %d pictures', metric, self.evaluator.name, len(rows),
-                        len(self.image_ids))
+            logger.info('%s: %d detections in %d pictures', self.evaluator.name, len(rows), len(self.image_ids))
             for line in lines:
                 logger.info(line)
         return numbers
@@ -101,7 +104,7 @@ def _named(metric: str, numbers: Mapping[str, float], items: Sequence[str]) -> D
     if metric == 'proposal':
         return {item: round(numbers[item], 4) for item in items or list(numbers)[len(summary.PRECISIONS):]}
     values: Dict[str, Any] = {f'bbox_{item}': round(numbers[item], 4) for item in items or summary.PRECISIONS}
-    values['bbox_mAP_copypaste'] = ' '.join(f'{numbers[item]:.4f}' for item in summary.PRECISIONS)
+    values['bbox_mAP_copypaste'] = ' '.join(f'{numbers[item]:.3f}' for item in summary.PRECISIONS)
     return values
 
 

@@ -173,7 +173,7 @@ def test_perfect_detections_score_one_and_absent_sizes_minus_one(evaluator):
         results.append(Detections(boxes, np.ones(len(mine), np.float32), labels))
     values = metric_of(content, evaluator)(results)
     assert [values[name] for name in NAMES] == [1, 1, 1, -1, 1, -1]
-    assert values['bbox_mAP_copypaste'] == '1.0000 1.0000 1.0000 -1.0000 1.0000 -1.0000'
+    assert values['bbox_mAP_copypaste'] == '1.000 1.000 1.000 -1.000 1.000 -1.000'
 
 
 def test_only_the_pictures_of_the_dataset_count(evaluator):
@@ -262,8 +262,9 @@ def test_a_dataset_without_any_detection_is_an_error_in_the_log_and_zeros():
     values = metric_of(content)([NOTHING] * len(results), ['bbox', 'proposal'], log)
     assert list(values) == [*NAMES, 'bbox_mAP_copypaste', *RECALLS]
     assert [values[name] for name in NAMES + RECALLS] == [0] * 12
-    assert values['bbox_mAP_copypaste'] == ' '.join(['0.0000'] * 6)
+    assert values['bbox_mAP_copypaste'] == '0.000 0.000 0.000 0.000 0.000 0.000'
     assert len(log.error_lines) == 1 and f'{len(results)} pictures' in log.error_lines[0]
+    assert log.info_lines == ['Evaluating bbox...', 'Evaluating proposal...']
 
 
 def test_pictures_without_detections_are_misses():
@@ -278,12 +279,13 @@ def test_the_log_names_the_evaluator_and_has_the_twelve_lines_and_the_classes():
     log = Lines()
     metric = metric_of(content)
     metric(results, logger=log)
-    assert metric.evaluator.name in log.info_lines[0]
-    assert len(log.info_lines) == 1 + 12
+    found = f'{sum(len(result.scores) for result in results)} detections in {len(results)} pictures'
+    assert log.info_lines[:2] == ['Evaluating bbox...', f'{metric.evaluator.name}: {found}']
+    assert len(log.info_lines) == 2 + 12
     metric(results, logger=log, classwise=True)
-    assert len(log.info_lines) == 2 * 13 + 3 and 'class 2' in log.info_lines[-1]
+    assert len(log.info_lines) == 2 * 14 + 3 and 'class 2' in log.info_lines[-1]
     metric(results, metric='proposal', logger=log)
-    assert len(log.info_lines) == 2 * 13 + 3 + 7 and metric.evaluator.name in log.info_lines[-7]
+    assert len(log.info_lines) == 2 * 14 + 3 + 8 and log.info_lines[-8] == 'Evaluating proposal...'
     metric(results, logger=logging.getLogger('quiet'))  # a real one does
 
 
@@ -315,7 +317,7 @@ def test_thresholds_may_be_chosen(evaluator):
     run, lines = reference(content, results, (1, 10, 100), iou_thrs=[0.3, 0.75])
     log = Lines()
     values = metric(results, logger=log, iou_thrs=[0.3, 0.75])
-    assert log.info_lines[1:] == lines
+    assert log.info_lines[2:] == lines
     assert values['bbox_mAP'] == round(run.stats[0], 4) != metric(results)['bbox_mAP']
     assert values['bbox_mAP_50'] == -1 and values['bbox_mAP_75'] == metric(results)['bbox_mAP_75'] > 0
     assert metric(results, iou_thrs=0.5)['bbox_mAP_50'] == metric(results, iou_thrs=(0.5,))['bbox_mAP'] > 0
