@@ -97,14 +97,14 @@ def epoch_rate(records: list[dict[str, Any]], images: int, number: int) -> tuple
 
 def total_rate(records: list[dict[str, Any]], images: int) -> tuple[float, int]:
     """(images per second, iterations) of the log; a `time` is the mean over the iterations since the record before."""
-    seconds, iterations, last = 0.0, 0, (None, 0)
+    seconds, iterations, last = 0.0, 0, 0
     for record in (record for record in records if record['mode'] == 'train'):
-        epoch, iteration = record.get('epoch'), record['iter']
-        # an epoch that starts again (a resumed run, logs joined together) counts from zero
-        covered = iteration - last[1] if epoch == last[0] and iteration > last[1] else iteration
+        # counts from zero in a new epoch, unless the log counts iterations of the run (TextLoggerHook(by_epoch=False)), and
+        # where an epoch starts again (a resumed run, logs joined together)
+        covered = record['iter'] - last if record['iter'] > last else record['iter']
         seconds += covered * record['time']
         iterations += covered
-        last = (epoch, iteration)
+        last = record['iter']
     return (images * iterations / seconds if seconds else 0.0), iterations
 
 
