@@ -157,6 +157,12 @@ def max_memory_mb(device: torch.device) -> Optional[int]:
     return int(_module(device.type).max_memory_allocated(device) / 2**20)
 
 
+def empty_cache(device: torch.device) -> None:
+    """Give memory that torch holds and does not use back to the device; the CPU's is not held."""
+    if device.type != 'cpu':
+        _module(device.type).empty_cache()
+
+
 def memory_in_text_log(device: torch.device) -> bool:
     """Old parsers of the NPU's text log count fields, and there was no memory field; it stands in the json only."""
     return device.type == 'cuda'

@@ -2,6 +2,7 @@
 from mmcv_need.hooks.checkpoint import CheckpointHook
 from mmcv_need.hooks.early_stopping import EarlyStoppingHook
 from mmcv_need.hooks.ema import EMAHook, ExpMomentumEMAHook, LinearMomentumEMAHook
+from mmcv_need.hooks.empty_cache import EmptyCacheHook
 from mmcv_need.hooks.evaluation import EvalHook
 from mmcv_need.hooks.hook import HOOKS, Hook
 from mmcv_need.hooks.invalid_loss import CheckInvalidLossHook
@@ -27,6 +28,7 @@ from mmcv_need.hooks.schedules.momentum_updater import (
     OneCycleMomentumUpdaterHook,
     StepMomentumUpdaterHook,
 )
+from mmcv_need.hooks.sync_buffers import SyncBuffersHook
 from mmcv_need.hooks.tensorboard_logger import TensorboardLoggerHook
 from mmcv_need.hooks.text_logger import TextLoggerHook
 from mmcv_need.hooks.time_limit import TimeLimitHook
@@ -34,9 +36,9 @@ from mmcv_need.hooks.time_limit import TimeLimitHook
 __all__ = [
     'HOOKS', 'CheckInvalidLossHook', 'CheckpointHook', 'CosineAnnealingLrUpdaterHook', 'CosineAnnealingMomentumUpdaterHook',
     'CosineRestartLrUpdaterHook', 'CyclicLrUpdaterHook', 'CyclicMomentumUpdaterHook', 'DistSamplerSeedHook', 'EMAHook',
-    'EarlyStoppingHook', 'EvalHook', 'ExpLrUpdaterHook', 'ExpMomentumEMAHook', 'FixedLrUpdaterHook',
+    'EarlyStoppingHook', 'EmptyCacheHook', 'EvalHook', 'ExpLrUpdaterHook', 'ExpMomentumEMAHook', 'FixedLrUpdaterHook',
     'FixedMomentumUpdaterHook', 'FlatCosineAnnealingLrUpdaterHook', 'Hook', 'InvLrUpdaterHook', 'IterTimerHook',
     'LinearMomentumEMAHook', 'LoggerHook', 'LrUpdaterHook', 'MomentumUpdaterHook', 'OneCycleLrUpdaterHook',
     'OneCycleMomentumUpdaterHook', 'PolyLrUpdaterHook', 'ProfilerHook', 'StepLrUpdaterHook', 'StepMomentumUpdaterHook',
-    'TensorboardLoggerHook', 'TextLoggerHook', 'TimeLimitHook',
+    'SyncBuffersHook', 'TensorboardLoggerHook', 'TextLoggerHook', 'TimeLimitHook',
 ]
