@@ -9,7 +9,7 @@ from typing import Any, Dict, Mapping, Optional
 from mmcv_need.checkpoint import meta_of
 from mmcv_need.dist_utils import barrier, broadcast_int, on_rank_0
 from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
-from mmcv_need.hooks.metric_rules import better_rule, metric_value
+from mmcv_need.hooks.metric_rules import Keys, better_rule, metric_value
 
 
 class BestCheckpoint:
@@ -18,15 +18,16 @@ class BestCheckpoint:
     Args:
         metric: what counts; 'auto' is the first that an evaluation gives.
         rule: 'greater' or 'less'; None goes by the name of the metric.
+        greater_keys, less_keys: what its name may have in it, see `better_rule`.
 
     Raises:
         ConfigError: no such rule, or a metric of which it is not known.
     """
 
-    def __init__(self, metric: str, rule: Optional[str] = None):
-        better_rule('mAP' if metric == 'auto' else metric, rule)
+    def __init__(self, metric: str, rule: Optional[str] = None, greater_keys: Keys = None, less_keys: Keys = None):
+        self.rule_of = partial(better_rule, given=rule, greater_keys=greater_keys, less_keys=less_keys)
+        self.rule_of('mAP' if metric == 'auto' else metric)
         self.metric = metric
-        self.rule = rule
         self.score: Optional[float] = None
         self.file: Optional[str] = None
 
@@ -63,7 +64,7 @@ class BestCheckpoint:
             return False
         if self.metric == 'auto':
             self.metric = next(iter(values))
-        score, rule = metric_value(self.metric, values, 'evaluation.save_best'), better_rule(self.metric, self.rule)
+        score, rule = metric_value(self.metric, values, 'evaluation.save_best'), self.rule_of(self.metric)
         better = score == score and (self.score is None or (score > self.score if rule == 'greater' else score < self.score))
         self.score = score if better else self.score
         return better

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.hooks.hook import HOOKS, Hook
+from mmcv_need.hooks.metric_rules import Keys
 
 
 @HOOKS.register_module()
@@ -23,10 +24,12 @@ class EvalHook(Hook):
         by_epoch: whether `start` and `interval` count epochs.
         save_best: the metric whose best evaluation's checkpoint is kept; 'auto' for the first that there is, None for none.
         rule: of that metric: 'greater' or 'less' is better; None goes by its name.
+        greater_keys, less_keys: names, or parts of names, of metrics of which greater or less is better.
     """
 
     def __init__(self, evaluate: Callable[[Any], Dict[str, Any]], start: Optional[int] = None, interval: int = 1,
-                 by_epoch: bool = True, save_best: Optional[str] = None, rule: Optional[str] = None):
+                 by_epoch: bool = True, save_best: Optional[str] = None, rule: Optional[str] = None,
+                 greater_keys: Keys = None, less_keys: Keys = None):
         if interval < 1:
             raise ConfigError(f'interval must be at least 1, not {interval}')
         if start is not None and start < 0:
@@ -36,7 +39,7 @@ class EvalHook(Hook):
         self.start = start
         self.interval = interval
         self.by_epoch = by_epoch
-        self.best = None if save_best is None else BestCheckpoint(save_best, rule)
+        self.best = None if save_best is None else BestCheckpoint(save_best, rule, greater_keys, less_keys)
         self.last = (-1, 0)  # epochs, and iterations of the next, that were done at the last evaluation
 
     def is_due(self, number: int) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from mmcv_need import device as devices
+from mmcv_need.arguments import listed
 from mmcv_need.dist_utils import max_over_ranks
+from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.hook import HOOKS
 from mmcv_need.hooks.logger import LoggerHook, Place
 
 AROUND = {'memory': -2, 'data_time': -1, 'time': 1}  # what stands before and after the losses in MMCV's records
+COPIES = {'out_dir': None, 'out_suffix': ('.log.json', '.log', '.py'), 'keep_local': True, 'file_client_args': None}
 META = ('env_info', 'config', 'seed', 'exp_name')  # of the first record
 
 
@@ -27,13 +30,23 @@ class TextLoggerHook(LoggerHook):
         interval: iterations between lines; each averages over those since the one before.
         ignore_last: an epoch's iterations after the last full interval appear nowhere; if not, they get a line of their own.
         reset_flag: means nothing here, see LoggerHook.
+        out_dir, out_suffix, keep_local, file_client_args: of MMCV's configs, where they copy logs to elsewhere; only its
+            defaults, which copy nothing.
         interval_exp_name: the experiment's name precedes a line of training whose iteration is a multiple of it, and each line
             at the end of an epoch.
     """
 
     def __init__(self, by_epoch: bool = True, interval: int = 10, ignore_last: bool = True, reset_flag: bool = False,
-                 interval_exp_name: int = 1000):
+                 interval_exp_name: int = 1000, out_dir: Optional[str] = None,
+                 out_suffix: Union[str, Sequence[str]] = COPIES['out_suffix'], keep_local: bool = True,
+                 file_client_args: Optional[Mapping[str, Any]] = None):
         super().__init__(interval, ignore_last, reset_flag, by_epoch)
+        copies = {'out_dir': out_dir, 'out_suffix': tuple(listed(out_suffix)), 'keep_local': keep_local,
+                  'file_client_args': file_client_args}
+        for name, value in copies.items():
+            if value != COPIES[name]:
+                raise ConfigError(f'{name}: logs stay in the work directory and are copied nowhere; remove {name}, or set it '
+                                  f"to MMCV's default, {COPIES[name]!r}")
         self.interval_exp_name = interval_exp_name
         self.seconds = 0.0
         self.start_iter = 0

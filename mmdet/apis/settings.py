@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
+from mmcv_need.arguments import listed
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.registry import LAZY
@@ -44,24 +45,39 @@ class EvaluationSettings:
 
     Args:
         interval, start, by_epoch: epochs (or iterations) between evaluations, and the first to evaluate after.
-        save_best, rule: the metric whose best checkpoint is kept, and what is better; see EvalHook.
+        save_best, rule, greater_keys, less_keys: the metric whose best checkpoint is kept (its name, or a list of that), and
+            what is better; see EvalHook.
         gpu_collect, tmpdir: of MMDetection's configs; detections are gathered over the process group anyway.
         metric: name or names; None takes the dataset's own.
         classwise, proposal_nums, iou_thrs, metric_items, iou_thr: arguments of the dataset's `evaluate`, where it has them.
     """
 
-    def __init__(self, interval: int = 1, start: Optional[int] = None, by_epoch: bool = True, save_best: Optional[str] = None,
-                 rule: Optional[str] = None, gpu_collect: bool = False, tmpdir: Optional[str] = None, metric: Any = None,
-                 classwise: Optional[bool] = None, proposal_nums: Optional[Sequence[int]] = None, iou_thrs: Any = None,
+    def __init__(self, interval: int = 1, start: Optional[int] = None, by_epoch: bool = True, save_best: Any = None,
+                 rule: Optional[str] = None, greater_keys: Any = None, less_keys: Any = None, gpu_collect: bool = False,
+                 tmpdir: Optional[str] = None, metric: Any = None, classwise: Optional[bool] = None,
+                 proposal_nums: Optional[Sequence[int]] = None, iou_thrs: Any = None,
                  metric_items: Optional[Sequence[str]] = None, iou_thr: Any = None):
         if interval < 1:
             raise ConfigError(f'interval must be at least 1, not {interval}')
-        if save_best is not None:
-            BestCheckpoint(save_best, rule)  # knows what is better, or says that it does not
-        self.when = {'interval': interval, 'start': start, 'by_epoch': by_epoch, 'save_best': save_best, 'rule': rule}
+        best = {'save_best': one_metric(save_best), 'rule': rule, 'greater_keys': greater_keys, 'less_keys': less_keys}
+        if best['save_best'] is not None:
+            BestCheckpoint(*best.values())  # knows what is better, or says that it does not
+        self.when = {'interval': interval, 'start': start, 'by_epoch': by_epoch, **best}
         options = {'metric': metric, 'classwise': classwise, 'proposal_nums': proposal_nums, 'iou_thrs': iou_thrs,
                    'metric_items': metric_items, 'iou_thr': iou_thr}
         self.options = {name: value for name, value in options.items() if value is not None}
+
+
+def one_metric(save_best: Any) -> Optional[str]:
+    """The metric of `save_best`, which may be a list of one as in MMCV.
+
+    Raises:
+        ConfigError: there are several, or it is no name.
+    """
+    names = listed(save_best)
+    if len(names) != 1 or not isinstance(names[0], (str, type(None))):
+        raise ConfigError(f"save_best: expected the name of one metric, such as 'bbox_mAP', not {save_best!r}")
+    return names[0]
 
 
 class GradClip:

@@ -81,7 +81,7 @@ def with_policy_hook(cfg: Config, section: str, suffix: str) -> Config:
 
 def _best_checkpoint(cfg: Config) -> None:
     """MMDetection 3.x chooses the best checkpoint where it saves them, 2.x where it evaluates."""
-    for name in ('save_best', 'rule'):
+    for name in ('save_best', 'rule', 'greater_keys', 'less_keys'):
         old = f'checkpoint_config.{name}'
         if lookup(cfg, old) is None:
             drop(cfg, old)

@@ -242,6 +242,7 @@ def test_the_latest_is_the_epochs_and_not_the_best(run, tmp_path):
 
 @pytest.mark.parametrize('settings, kept', [
     (dict(save_best='loss_x'), 2), (dict(save_best='loss_x', rule='greater'), 1), (dict(save_best='odd', rule='less'), 2),
+    (dict(save_best='odd', less_keys=['odd']), 2), (dict(save_best='odd', greater_keys=['od']), 1),
     (dict(save_best='AR@100'), 1), (dict(save_best='odd/AR@100'), 1)])
 def test_what_is_better_follows_from_the_name_or_the_rule(run, settings, kept):
     values = [dict.fromkeys(('loss_x', 'odd', 'AR@100', 'odd/AR@100'), value) for value in (0.3, 0.1, 0.2)]

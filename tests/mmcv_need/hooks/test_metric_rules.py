@@ -31,6 +31,15 @@ def test_what_the_config_says_settles_it(rule):
     assert better_rule('bbox_mAP', rule) == better_rule('x', rule) == rule
 
 
+@pytest.mark.parametrize('metric, keys, expected', [
+    ('fineness', dict(greater_keys=['FINE']), 'greater'), ('error_rate', dict(less_keys='error'), 'less'),
+    ('bbox_mAP', dict(less_keys=('mAP',)), 'less'), ('val_loss', dict(greater_keys=['fine']), 'less'),
+    ('fine_error', dict(greater_keys=['fine'], less_keys=['error']), 'greater')])
+def test_what_the_config_says_of_names_goes_before_what_they_say_themselves(metric, keys, expected):
+    assert better_rule(metric, **keys) == expected
+    assert better_rule(metric, 'less', **keys) == 'less'
+
+
 def test_another_rule_is_refused():
     with pytest.raises(ConfigError, match=r"^rule: expected 'greater' or 'less', not 'max'$"):
         better_rule('mAP', 'max')

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mmcv_need.errors import ConfigError
 from mmcv_need.hooks import TextLoggerHook
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.logger import get_logger
@@ -292,6 +293,14 @@ def test_lists_are_rounded_like_numbers(start):
     run = start(interval=1)
     run.epoch_ends(ap=[1 / 3, [2 / 3, 'x']])
     assert run.records[1]['ap'] == [0.33333, [0.66667, 'x']]
+
+
+def test_mmcvs_arguments_of_copies_may_be_its_defaults_and_nothing_else():
+    TextLoggerHook(out_dir=None, out_suffix=['.log.json', '.log', '.py'], keep_local=True, file_client_args=None)
+    for name, value in (('out_dir', 's3://logs'), ('out_suffix', '.log'), ('keep_local', False),
+                        ('file_client_args', {'backend': 'petrel'})):
+        with pytest.raises(ConfigError, match=f'^{name}: logs stay in the work directory .*; remove {name}, or set it to MMCV'):
+            TextLoggerHook(**{name: value})
 
 
 def test_a_record_that_cannot_be_written_does_not_end_the_run(start, monkeypatch):

@@ -49,7 +49,7 @@ def test_what_names_no_policy_is_refused(settings, words, tmp_path):
 
 
 def test_the_best_checkpoint_is_chosen_where_it_is_evaluated():
-    best = dict(save_best='auto', rule='less')
+    best = dict(save_best='auto', rule='less', greater_keys=['x'], less_keys=['y'])
     cfg = canonical(Config(dict(evaluation=dict(interval=1), checkpoint_config=dict(interval=1, **best))))
     assert cfg.to_dict() == dict(evaluation=dict(interval=1, **best), checkpoint_config=dict(interval=1))
 
