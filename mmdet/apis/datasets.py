@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build
+from mmdet.apis.classes import check_same_classes
 from mmdet.apis.dataset_lists import WRAPPED, with_defaults
 from mmdet.datasets import DATASETS
 
@@ -18,11 +19,15 @@ def build_dataset(cfg: Config, section: str, **given: Any) -> Any:
     return build(cfg, DATASETS, key=f'data.{section}')
 
 
-def build_val_losses(cfg: Config) -> Any:
+def build_val_losses(cfg: Config, trained: Sequence[str]) -> Any:
     """`data.val` through the pipeline of `data.train`: what `workflow = [..., ('val', 1)]` computes losses of.
 
+    Args:
+        cfg: in canonical form.
+        trained: classes of the training data, in the order of their labels.
+
     Raises:
-        ConfigError: there is no `data.val`, or `data.train` has no pipeline.
+        ConfigError: there is no `data.val`, its labels mean other classes, or `data.train` has no pipeline.
     """
     cfg = copy.deepcopy(cfg)
     pipeline = next(themselves(cfg.data['train'])).get('pipeline')
@@ -32,7 +37,9 @@ def build_val_losses(cfg: Config) -> Any:
     for dataset in themselves(cfg.data['val']):
         dataset.pop('test_mode', None)
         dataset['pipeline'] = copy.deepcopy(pipeline)
-    return build(cfg, DATASETS, key='data.val')
+    found = build(cfg, DATASETS, key='data.val')
+    check_same_classes(cfg, found, trained)
+    return found
 
 
 def mirror_too(cfg: Config) -> None:

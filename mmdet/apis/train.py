@@ -71,7 +71,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     workflow = workflow_of(cfg)
     loaders = {'train': loader_of(dataset, 'train', cfg, data, runner)}
     if has_val(cfg):
-        loaders['val'] = loader_of(build_val_losses(cfg), 'val', cfg, data, runner)
+        loaders['val'] = loader_of(build_val_losses(cfg, dataset.CLASSES), 'val', cfg, data, runner)
     runner.run([loaders[mode] for mode, _ in workflow], workflow, prepare)
     return runner
 

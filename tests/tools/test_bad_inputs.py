@@ -120,6 +120,9 @@ WRONG = {
     'a workflow': ("workflow = [('train', 1), ('test', 1)]",
         ['variant.py:2: workflow', "expected pairs of mode and epochs, such as [('train', 1)]"]),
     'a workflow that never trains': ("workflow = [('val', 1)]", ['variant.py:2: workflow', 'expected pairs']),
+    'labels of a validation epoch that mean other classes': ("evaluation = None\nworkflow = [('train', 1), ('val', 1)]\n"
+        "data = dict(val=dict(classes=('circle', 'square')))",
+        ['data.val: not the classes of data.train: 2 classes here and 6 there']),
     'a model that is not there': ('model = None', ['variant.py: has no model; is this the config of a detector?']),
     'an interval of zero': ('evaluation = dict(interval=0)',
         ['evaluation: EvaluationSettings: interval must be at least 1, not 0']),
