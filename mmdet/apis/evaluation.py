@@ -90,6 +90,22 @@ def check_eval_options(options: Mapping[str, Any], dataset: Any, where: str) -> 
     dataset.check_metrics([], where=where, **{name: value for name, value in options.items() if name in checked})
 
 
+def check_save_best(cfg: Config, dataset: Any) -> None:
+    """The metric whose best checkpoint is to be kept is a number that an evaluation of the dataset gives, if it can say so.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    settings = build(cfg, EvaluationSettings, key='evaluation')
+    wanted = settings.when['save_best']
+    if wanted in (None, 'auto') or not hasattr(dataset, 'metric_names'):
+        return
+    names = dataset.metric_names(**settings.options)
+    if wanted not in names:
+        raise ConfigError(f"{cfg.where('evaluation.save_best')}: evaluation.save_best: the evaluation gives no number "
+                          f"'{wanted}'.{did_you_mean(wanted, names)}".lstrip(': '))
+
+
 def report(args: argparse.Namespace, options: Mapping[str, Any], results: Sequence[Detections], dataset: Any,
            logger: Logger) -> Dict[str, Any]:
     """Write COCO results and print the metrics, as the command line asks.

@@ -13,7 +13,7 @@ from mmdet.apis.checks import check_has_metrics, evaluates
 from mmdet.apis.classes import check_same_classes
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import POLICIES, with_policy_hook
-from mmdet.apis.evaluation import config_options
+from mmdet.apis.evaluation import check_save_best, config_options
 from mmdet.apis.listed_hooks import custom_hooks, logger_hooks, place_of
 from mmdet.apis.settings import DataSettings, EvaluationSettings
 from mmdet.apis.test import test_detector
@@ -51,6 +51,7 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     named = [settings.options['metric']] if 'metric' in settings.options else []
     dataset.check_metrics(*named, where=cfg.where('evaluation.metric'))
     config_options(cfg, dataset)
+    check_save_best(cfg, dataset)
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 from mmcv_need.arguments import listed
 from mmdet.core.evaluation.coco_metric import CocoMetric
-from mmdet.core.evaluation.coco_options import check_metrics
+from mmdet.core.evaluation.coco_options import check_metrics, metric_names
 from mmdet.core.evaluation.recall import PROPOSAL_NUMS
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS, PIPELINES
@@ -57,6 +57,11 @@ class CocoDataset(AnnotatedPictures):
         check_metrics(metric, where, proposal_nums, iou_thrs, metric_items)
         if listed(metric):
             self.require_annotations()
+
+    def metric_names(self, metric: Union[str, Sequence[str]] = 'bbox', proposal_nums: Sequence[int] = PROPOSAL_NUMS,
+                     metric_items: Union[str, Sequence[str], None] = None, **others: Any) -> List[str]:
+        """Names of the numbers that `evaluate` gives, whose arguments these are."""
+        return metric_names(metric, proposal_nums, metric_items)
 
     def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'bbox', logger: Any = None,
                  classwise: bool = False, proposal_nums: Sequence[int] = PROPOSAL_NUMS,

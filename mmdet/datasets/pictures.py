@@ -9,7 +9,7 @@ import numpy as np
 from mmcv_need.arguments import listed
 from mmcv_need.errors import DataError
 from mmdet.core.evaluation.recall import PROPOSAL_NUMS
-from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics
+from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics, metric_names
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.annotations import Annotations
 from mmdet.datasets.pipelines import Compose, Sample
@@ -101,6 +101,11 @@ class AnnotatedPictures:
         check_metrics(metric, where, proposal_nums, iou_thr)
         if listed(metric):
             self.require_annotations()
+
+    def metric_names(self, metric: Union[str, Sequence[str]] = 'mAP', proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+                     iou_thr: Union[float, Sequence[float]] = 0.5, **others: Any) -> List[str]:
+        """Names of the numbers that `evaluate` gives, whose arguments these are."""
+        return metric_names(metric, proposal_nums, iou_thr)
 
     def evaluate(self, results: Sequence[Detections], metric: Union[str, Sequence[str]] = 'mAP', logger: Any = None,
                  proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,

@@ -144,6 +144,12 @@ class ConcatDataset:
         for dataset in self.datasets:
             dataset.check_metrics(*metric, where=where)
 
+    def metric_names(self, **options: Any) -> List[str]:
+        """Names of the numbers that `evaluate` gives."""
+        if not self.separate_eval:
+            return self.datasets[0].metric_names(**options)
+        return [f'{i}_{name}' for i, dataset in enumerate(self.datasets) for name in dataset.metric_names(**options)]
+
     def evaluate(self, results: Sequence[Detections], logger: Any = None, **options: Any) -> Dict[str, Any]:
         """Metrics of detections, one for each picture in order; `options` are those of the datasets' own `evaluate`."""
         if len(results) != len(self):

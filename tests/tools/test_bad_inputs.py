@@ -126,6 +126,8 @@ WRONG = {
     'a model that is not there': ('model = None', ['variant.py: has no model; is this the config of a detector?']),
     'an interval of zero': ('evaluation = dict(interval=0)',
         ['evaluation: EvaluationSettings: interval must be at least 1, not 0']),
+    'a metric to tell the best by': ("evaluation = dict(metric='bbox',\n    save_best='bbox_map')",
+        ["variant.py:3: evaluation.save_best: the evaluation gives no number 'bbox_map'. Did you mean 'bbox_mAP'?"]),
     'evaluation on what repeats its pictures': ("data = dict(val=dict(_delete_=True, type='RepeatDataset', times=2,\n"
         '    dataset={{_base_.data.val}}))', ['variant.py:2: data.val: a RepeatDataset has no metrics; name the dataset']),
     'evaluation on what balances its classes': ("data = dict(val=[{{_base_.data.val}},\n    dict(type='ClassBalancedDataset', "

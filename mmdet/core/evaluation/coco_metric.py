@@ -13,7 +13,7 @@ import numpy as np
 
 from mmdet.core.evaluation import coco_summary as summary
 from mmdet.core.evaluation.coco_api import find_evaluator, match, result_rows
-from mmdet.core.evaluation.coco_options import PROPOSAL_NUMS, Choice, check_metrics
+from mmdet.core.evaluation.coco_options import PROPOSAL_NUMS, Choice, check_metrics, metric_names
 from mmdet.core.post_processing.detections import Detections
 
 
@@ -74,7 +74,7 @@ class CocoMetric:
                 logger.info('Evaluating %s...', name)  # MMDetection's line, to the letter
             numbers = (self._numbers(name, rows, choice, logger, classwise) if len(rows) else
                        dict.fromkeys(summary.number_names(choice.proposal_nums), 0.0))
-            values.update(_named(name, numbers, choice.items))
+            values.update(_named(name, numbers, choice))
         return values
 
     def _numbers(self, metric: str, rows: np.ndarray, choice: Choice, logger: Any, classwise: bool) -> Dict[str, float]:
@@ -99,12 +99,12 @@ class CocoMetric:
         return [boxes[number] for number in self.cat_ids.tolist()]
 
 
-def _named(metric: str, numbers: Mapping[str, float], items: Sequence[str]) -> Dict[str, Any]:
+def _named(metric: str, numbers: Mapping[str, float], choice: Choice) -> Dict[str, Any]:
     """The wanted numbers under MMDetection's names."""
-    if metric == 'proposal':
-        return {item: round(numbers[item], 4) for item in items or list(numbers)[len(summary.PRECISIONS):]}
-    values: Dict[str, Any] = {f'bbox_{item}': round(numbers[item], 4) for item in items or summary.PRECISIONS}
-    values['bbox_mAP_copypaste'] = ' '.join(f'{numbers[item]:.3f}' for item in summary.PRECISIONS)
+    names = metric_names(metric, choice.proposal_nums, choice.items)
+    values: Dict[str, Any] = {name: round(numbers[name.replace('bbox_', '')], 4) for name in names}
+    if metric == 'bbox':
+        values['bbox_mAP_copypaste'] = ' '.join(f'{numbers[item]:.3f}' for item in summary.PRECISIONS)
     return values
 
 

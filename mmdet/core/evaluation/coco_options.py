@@ -9,7 +9,7 @@ import numpy as np
 from mmcv_need.arguments import is_number, listed
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmdet.core.evaluation.coco_api import IOU_THRS, find_evaluator
-from mmdet.core.evaluation.coco_summary import number_names
+from mmdet.core.evaluation.coco_summary import PRECISIONS, number_names
 from mmdet.core.evaluation.recall import PROPOSAL_NUMS
 
 METRICS = ('bbox', 'proposal')
@@ -21,6 +21,16 @@ class Choice(NamedTuple):
     proposal_nums: List[int]
     iou_thrs: np.ndarray
     items: List[str]
+
+
+def metric_names(metric: Union[str, Sequence[str]], proposal_nums: Sequence[int] = PROPOSAL_NUMS,
+                 metric_items: Union[str, Sequence[str], None] = None) -> List[str]:
+    """What the numbers of these metrics are called, in the order of an evaluation; see `CocoMetric.__call__`."""
+    items, names = listed([] if metric_items is None else metric_items), number_names(listed(proposal_nums))
+    found: List[str] = []
+    for name in listed(metric):
+        found += [f'bbox_{item}' for item in items or PRECISIONS] if name == 'bbox' else items or names[len(PRECISIONS):]
+    return found
 
 
 def check_metrics(metric: Union[str, Sequence[str]], where: str = '', proposal_nums: Sequence[int] = PROPOSAL_NUMS,

@@ -33,6 +33,17 @@ def check_metrics(metric: Union[str, Sequence[str]], where: str = '', proposal_n
         raise ConfigError(f'{where}iou_thr: expected a number above 0 and up to 1, or a list of them, not {iou_thr!r}')
 
 
+def metric_names(metric: Union[str, Sequence[str]], proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+                 iou_thr: Union[float, Sequence[float]] = 0.5) -> List[str]:
+    """What the numbers of these metrics are called, in the order of an evaluation; see `VocMetric.__call__`."""
+    numbers, thrs = listed(proposal_nums), listed(iou_thr)
+    names = ['mAP', *(f'AP{round(thr * 100):02d}' for thr in thrs)] if 'mAP' in listed(metric) else []
+    if 'recall' in listed(metric):
+        names += [f'recall@{number}@{thr}' for number in numbers for thr in thrs]
+        names += [f'AR@{number}' for number in numbers if len(thrs) > 1]
+    return names
+
+
 class VocMetric:
     """Metrics of boxes, class by class.
 
@@ -84,16 +95,13 @@ class VocMetric:
                 logger.info('AP (%s) at IoU %g', self.average.__name__.replace('_', ' '), thr)
                 for line in table_lines(self.class_names, row, mean):
                     logger.info(line)
-        return {'mAP': sum(means) / len(means),
-                **{f'AP{round(thr * 100):02d}': round(mean, 3) for thr, mean in zip(iou_thrs, means)}}
+        return dict(zip(metric_names('mAP', iou_thr=iou_thrs), [sum(means) / len(means), *(round(mean, 3) for mean in means)]))
 
     def _recall(self, results: Sequence[Detections], truths: Sequence[Mapping[str, np.ndarray]], proposal_nums: Sequence[int],
                 iou_thrs: Sequence[float], logger: Any) -> Dict[str, float]:
         table = recalls(results, truths, proposal_nums, iou_thrs, self.extent)
-        values = {f'recall@{number}@{thr}': float(table[i, j])
-                  for i, number in enumerate(proposal_nums) for j, thr in enumerate(iou_thrs)}
-        if len(iou_thrs) > 1:
-            values.update({f'AR@{number}': float(row.mean()) for number, row in zip(proposal_nums, table)})
+        means = [float(row.mean()) for row in table]  # without a name where there is one threshold
+        values = dict(zip(metric_names('recall', proposal_nums, iou_thrs), [*table.ravel().tolist(), *means]))
         if logger:
             for name, value in values.items():
                 logger.info('%-16s %6.3f', name, value)

@@ -7,7 +7,7 @@ import pytest
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
 from mmdet.apis.checks import check_has_metrics
-from mmdet.apis.evaluation import check_eval_options
+from mmdet.apis.evaluation import check_eval_options, check_save_best
 from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.voc import VOCDataset
 from mmdet.datasets.wrappers import ConcatDataset
@@ -71,6 +71,26 @@ def test_the_rest_is_refused_in_one_line_that_says_who_asked(dataset, options, w
         check_eval_options(options, dataset, '--eval-options')
     message = str(error.value)
     assert message.startswith('--eval-options') and '\n' not in message and all(word in message for word in words)
+
+
+@pytest.mark.parametrize('dataset, evaluation', [
+    (coco(), dict(save_best='bbox_mAP_75')), (coco(), dict(save_best='AR@1000', metric=['bbox', 'proposal'], classwise=True)),
+    (coco(), dict(save_best='auto')), (coco(), dict()), (voc(), dict(save_best='AP75', iou_thr=[0.5, 0.75])),
+    (ConcatDataset([voc(), voc()]), dict(save_best='1_mAP')), (Plain(), dict(save_best='my_mAP'))])
+def test_the_best_checkpoint_may_be_told_by_any_number_of_an_evaluation(dataset, evaluation):
+    check_save_best(Config(dict(evaluation=evaluation)), dataset)
+
+
+@pytest.mark.parametrize('dataset, evaluation, words', [
+    (coco(), dict(save_best='bbox_map'), "no number 'bbox_map'. Did you mean 'bbox_mAP'?"),
+    (coco(), dict(save_best='bbox_mAP_copypaste'), "no number 'bbox_mAP_copypaste'. Did you mean 'bbox_mAP"),
+    (coco(), dict(save_best='AR@100'), "no number 'AR@100'. Known: bbox_mAP, bbox_mAP_50, "),
+    (voc(), dict(save_best='bbox_mAP'), "no number 'bbox_mAP'. Known: AP50, mAP."),
+    (ConcatDataset([voc(), voc()]), dict(save_best='mAP'), "no number 'mAP'. Did you mean '1_mAP'?")])
+def test_another_name_is_refused_before_an_epoch_is_lost(dataset, evaluation, words):
+    with pytest.raises(ConfigError) as error:
+        check_save_best(Config(dict(evaluation=evaluation)), dataset)
+    assert str(error.value).startswith(f'evaluation.save_best: the evaluation gives {words}')
 
 
 COCO, REPEATED = dict(type='CocoDataset'), dict(type='RepeatDataset', dataset=dict(type='CocoDataset'))

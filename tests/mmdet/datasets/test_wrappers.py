@@ -91,6 +91,7 @@ def test_each_dataset_is_evaluated_by_itself():
     expected = [FIRST.evaluate(results[:2], iou_thr=0.75), SECOND.evaluate(results[2:], iou_thr=0.75)]
     assert values == {f'{i}_{name}': value for i, found in enumerate(expected) for name, value in found.items()}
     assert values['0_mAP'] == 1 and 0 < values['1_mAP'] < 1
+    assert both.metric_names(metric='mAP', iou_thr=0.75) == list(values)
     assert [line for line in lines if '_:' in line] == ['0_: first.txt, 2 pictures', '1_: second.txt, 3 pictures']
 
 
@@ -99,6 +100,7 @@ def test_datasets_of_one_kind_may_be_evaluated_as_one():
     values = both.evaluate([find(0), find(1), find(0, 1), find(0), find()], metric='mAP', iou_thr=[0.5, 0.9])
     # cats: two found, then a wrong one. dogs: two of three. horses: none of one
     assert values == {'mAP': pytest.approx((1 + 2 / 3 + 0) / 3), 'AP50': 0.556, 'AP90': 0.556}
+    assert both.metric_names(metric='mAP', iou_thr=[0.5, 0.9]) == list(values)
 
 
 @pytest.mark.parametrize('separate', [True, False])

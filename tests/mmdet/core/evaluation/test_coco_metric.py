@@ -15,6 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from mmdet.core.evaluation.coco_api import find_evaluator, match, result_rows
 from mmdet.core.evaluation.coco_metric import CocoMetric
+from mmdet.core.evaluation.coco_options import metric_names
 from mmdet.core.evaluation.coco_summary import mmdet_numbers, official_lines, official_numbers
 from mmdet.core.post_processing.detections import Detections
 
@@ -345,6 +346,16 @@ def test_numbers_may_be_chosen():
     run, _ = reference(content, results, LIMITS)
     assert values['bbox_AR@300'] == round(run.stats[7], 4) != values['AR@300']
     assert list(metric(results, metric_items='mAP')) == ['bbox_mAP', 'bbox_mAP_copypaste']
+
+
+@pytest.mark.parametrize('options', [
+    dict(metric='bbox'), dict(metric='proposal'), dict(metric=['proposal', 'bbox']), dict(metric='bbox', metric_items='mAP_50'),
+    dict(metric=['bbox', 'proposal'], proposal_nums=[2, 5, 7], metric_items=['mAP', 'AR@5']),
+    dict(metric='proposal', proposal_nums=[2, 5, 7])])
+def test_the_names_of_numbers_are_known_before(options):
+    content, results = random_set(26)
+    values = metric_of(content)(results, **options)
+    assert metric_names(**options) == [name for name in values if name != 'bbox_mAP_copypaste']
 
 
 def test_a_dataset_with_nothing_to_find_is_minus_one_throughout(evaluator):

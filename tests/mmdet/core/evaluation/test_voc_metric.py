@@ -12,7 +12,7 @@ from mmcv_need.errors import ConfigError
 from mmdet.core.bbox.iou import array_overlaps
 from mmdet.core.evaluation.mean_ap import area_under_curve, average_precisions, eleven_point_mean, mean_average_precision
 from mmdet.core.evaluation.recall import assigned_overlaps, recalls
-from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics, table_lines
+from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics, metric_names, table_lines
 from mmdet.core.post_processing.detections import Detections
 
 CLASSES = 3
@@ -244,6 +244,13 @@ def test_a_table_is_logged():
 def test_what_makes_no_sense_is_refused(arguments, words):
     with pytest.raises(ConfigError, match=words):
         VocMetric(['cat'], area_under_curve)([detections()], [truth()], **arguments)
+
+
+@pytest.mark.parametrize('options', [
+    dict(metric='mAP'), dict(metric=['mAP', 'recall']), dict(metric='recall', iou_thr=[0.5, 0.75], proposal_nums=[1, 10]),
+    dict(metric=['recall', 'mAP'], iou_thr=0.55, proposal_nums=7)])
+def test_the_names_of_numbers_are_known_before(options):
+    assert metric_names(**options) == list(VocMetric(['cat'], area_under_curve)([detections()], [truth()], **options))
 
 
 def test_metrics_are_checked_before_anything_slow():
