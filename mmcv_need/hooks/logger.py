@@ -21,8 +21,9 @@ class LoggerHook(Hook):
     Several of them see the same values, each averaged over its own interval.
 
     Args:
-        interval: iterations between records of training; each averages over those since the one before.
-        ignore_last: an epoch's iterations after the last full interval get no record of their own.
+        interval: iterations between records of training; each averages over the last so many.
+        ignore_last: an epoch's iterations after the last full interval get no record; if not, one that averages over them alone
+            (MMCV's reaches back over a whole interval).
         reset_flag: of MMCV's configs, where it said which logger empties the buffer. Means nothing here: the last one does.
         by_epoch: whether intervals begin anew with each epoch.
     """

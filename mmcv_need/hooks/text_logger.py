@@ -27,7 +27,7 @@ class TextLoggerHook(LoggerHook):
 
     Args:
         by_epoch: whether intervals and the counts in the log begin anew with each epoch.
-        interval: iterations between lines; each averages over those since the one before.
+        interval: iterations between lines; each averages over the last so many.
         ignore_last: an epoch's iterations after the last full interval appear nowhere; if not, they get a line of their own.
         reset_flag: means nothing here, see LoggerHook.
         out_dir, out_suffix, keep_local, file_client_args: of MMCV's configs, where they copy logs to elsewhere; only its

@@ -93,6 +93,14 @@ def test_old_scripts_find_time_and_loss_at_their_positions(start, iterations):
     assert ('day' in run.lines[0]) == (iterations == 9162)
 
 
+def test_with_gradients_norms_or_cuda_the_twelfth_field_is_another_as_in_mmcv(start, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda device: 4242 * MB)
+    for device, more, twelfth in (('cpu', {'grad_norm': 1.0}, ' 8.0000, grad_norm'), ('cuda', {}, ' 2.9000, loss')):
+        run = start(interval=1, device=device)
+        run.step({**LOSSES, **more})
+        assert run.lines[-1].split(':')[11] == twelfth
+
+
 def test_old_scripts_find_the_mean_average_precision(start):
     run = start(interval=50)
     run.epoch_ends(bbox_mAP=0.2551, bbox_mAP_50=0.43, bbox_mAP_copypaste='0.255 0.430')
