@@ -75,8 +75,10 @@ def test_the_text_log_is_mmdetections(trained):
     for words in ('Environment info:\n' + '-' * 60, 'Distributed training: False', 'Config:\n',
                   'Set random seed to 3, deterministic: False', 'Start running, host: ',
                   "workflow: [('train', 1)], max: 3 epochs", 'Saving checkpoint at 3 epochs', 'Exp name: tiny.py',
-                  'Epoch(val) [3][7]\tbbox_mAP: '):
+                  'INFO - Evaluating bbox...\n', 'Epoch(val) [3][7]\tbbox_mAP: '):
         assert words in text
+    of_time = [line for line in text.partition('Start running')[2].splitlines() if 'time' in line]  # as old parsers look
+    assert len(of_time) == 9 and all('Epoch [' in line for line in of_time)
     lines = [line for line in text.splitlines() if re.search(r'Epoch \[', line)]
     for line, record in zip(lines, trained.of('train')):
         time, loss = line.split(':')[7].split(',')[0], line.split(': ')[-2].split(',')[0]
@@ -383,7 +385,9 @@ def test_options_that_change_nothing_are_said_to(training):
     ("custom_hooks = [dict(type='EMAHook'), dict(type='ExpMomentumEMAHook')]",
      r'wrong\.py:2: custom_hooks\.0: EMAHook: ExpMomentumEMAHook averages'),
     ("custom_hooks = [dict(type='ProfilerHook'),\n                dict(type='ProfilerHook', profile_iters=2)]",
-     r'wrong\.py:2: custom_hooks\.0: ProfilerHook: a process can have one profiler')])
+     r'wrong\.py:2: custom_hooks\.0: ProfilerHook: a process can have one profiler'),
+    ("evaluation = None\ncustom_hooks = [dict(type='EarlyStoppingHook', monitor='bbox_mAP')]",
+     r'wrong\.py:3: custom_hooks\.0: EarlyStoppingHook: nothing is evaluated in this run')])
 @pytest.mark.parametrize('anew', [[], ['--overwrite']])
 def test_a_run_that_cannot_start_costs_an_earlier_one_nothing(training, tiny, tmp_path, wrong, complaint, anew):
     """`wrong` is on the command line, or lines of a config."""
