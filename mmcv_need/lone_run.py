@@ -36,6 +36,31 @@ def lone_run(work_dir: str, rank: int, device: torch.device) -> Iterator[None]:
             os.close(descriptor)
 
 
+def check_free(work_dir: str) -> None:
+    """No other process has the folder now. Any number of processes may ask at once.
+
+    Raises:
+        UserError: one has.
+    """
+    path = os.path.join(work_dir, LOCK)
+    if fcntl is None or not os.path.isfile(path):
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise _taken(work_dir, descriptor) from error
+    except OSError:  # no locks there
+        pass
+    os.close(descriptor)
+
+
+def _taken(work_dir: str, descriptor: int) -> UserError:
+    holder = os.read(descriptor, 200).decode(errors='replace').strip()
+    os.close(descriptor)
+    return UserError(f'{work_dir}: another run is writing there ({holder}). Wait for its end, or choose another --work-dir')
+
+
 def lock(work_dir: str) -> Optional[int]:
     """Lock a folder for this process. None where the file system knows no locks, with a warning.
 
@@ -58,10 +83,7 @@ def lock(work_dir: str) -> Optional[int]:
         if fcntl is not None:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
-        holder = os.read(descriptor, 200).decode(errors='replace').strip()
-        os.close(descriptor)
-        raise UserError(f'{work_dir}: another run is writing there ({holder}). Wait for its end, or choose another '
-                        f'--work-dir') from error
+        raise _taken(work_dir, descriptor) from error
     except OSError as error:
         os.close(descriptor)
         warnings.warn(f'{work_dir}: cannot be locked ({error.strerror}); see to it that no other run writes there',

@@ -9,6 +9,7 @@ from mmcv_need.checkpoint import Loaded, find_latest, read
 from mmcv_need.config import Config
 from mmcv_need.earlier_runs import finish_clearing
 from mmcv_need.errors import ConfigError
+from mmcv_need.lone_run import check_free
 from mmcv_need.work_dir import checkpoint_folder, finished_place
 from mmdet.apis.dialects.spellings import lookup
 
@@ -35,9 +36,11 @@ def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]
     """The checkpoint that the command line, or the config, goes on from; None for a new run.
 
     Raises:
+        UserError: another run is writing to the work directory.
         ConfigError: the work directory holds a finished run.
         CheckpointError: the file cannot be read.
     """
+    check_free(cfg.work_dir)
     for folder in (cfg.work_dir, checkpoints_of(cfg)):
         finish_clearing(folder)
     if args.overwrite:
