@@ -97,14 +97,15 @@ def epoch_rate(records: list[dict[str, Any]], images: int, number: int) -> tuple
 
 def total_rate(records: list[dict[str, Any]], images: int) -> tuple[float, int]:
     """(images per second, iterations) of the log; a `time` is the mean over the iterations since the record before."""
-    seconds, iterations, last = 0.0, 0, 0
+    seconds, iterations, last, covered = 0.0, 0, (None, 0), 0
     for record in (record for record in records if record['mode'] == 'train'):
-        # counts from zero in a new epoch, unless the log counts iterations of the run (TextLoggerHook(by_epoch=False)), and
-        # where an epoch starts again (a resumed run, logs joined together)
-        covered = record['iter'] - last if record['iter'] > last else record['iter']
+        # an epoch counts from zero, also one that starts again (a resumed run, logs joined together), unless the log goes on at
+        # its pace: it counts iterations of the run (TextLoggerHook(by_epoch=False))
+        step = record['iter'] - last[1]
+        covered = step if step > 0 and (record.get('epoch') == last[0] or step == covered) else record['iter']
         seconds += covered * record['time']
         iterations += covered
-        last = record['iter']
+        last = (record.get('epoch'), record['iter'])
     return (images * iterations / seconds if seconds else 0.0), iterations
 
 

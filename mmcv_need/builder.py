@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from typing import Any, Callable, List, Mapping, Optional
 
 import torch
@@ -90,20 +91,27 @@ def _check_values(make: functools.partial, config: Any, key: str) -> None:
     for name, parameter in inspect.signature(make.func).parameters.items():
         default, value = parameter.default, make.keywords.get(name)
         place = f'{key}.{name}'
-        if value is None:
+        if name not in make.keywords:
             continue
         if name == 'differentiable' and value:
             raise ConfigError(f'{_where(config, place)}keeps the graph of every step, which training cannot; leave it out')
         if isinstance(default, tuple):
             if not isinstance(value, (list, tuple)) or len(value) != len(default) \
-                    or not all(number is None or is_number(number) for number in value):
+                    or not all(_fits(number, usual) for number, usual in zip(value, default)):
                 raise ConfigError(f'{_where(config, place)}expected {len(default)} numbers such as {default}, not {value!r}')
-        elif (name == 'lr' or is_number(default)) and not is_number(value):
+        elif (name == 'lr' or is_number(default)) and not _fits(value, default):
             raise ConfigError(f'{_where(config, place)}expected a number, not {value!r}')
+        elif isinstance(default, bool) and not isinstance(value, bool):
+            raise ConfigError(f'{_where(config, place)}expected True or False, not {value!r}')
     of_torch = FUSED.get(make.func.__name__, make.func)
     if of_torch is not None:
         values = {name: value for name, value in make.keywords.items() if name not in HOW}
         _made(functools.partial(of_torch, **values), [{'params': [nn.Parameter(torch.zeros(1))]}], config, key)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value can stand for a default number: a finite number, or None where the default is None."""
+    return default is None if value is None else is_number(value) and math.isfinite(value)
 
 
 def _made(make: Callable[..., torch.optim.Optimizer], groups: List[Any], config: Any, key: str) -> torch.optim.Optimizer:

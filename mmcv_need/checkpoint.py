@@ -112,7 +112,7 @@ def find_latest(folder: str) -> Optional[Loaded]:
             path = os.path.join(folder, name)
             try:
                 place = place_of(meta_of(read_checkpoint(path, tensors=False)), path)
-                found.append(((place.epoch, place.inner_iter, place.iter, name.startswith('epoch')), path))
+                found.append(((*place.done, name.startswith('epoch'), place.iter), path))
             except CheckpointError as error:
                 warnings.warn(f'passed over: {error}', stacklevel=2)
     for _, path in sorted(found, reverse=True):

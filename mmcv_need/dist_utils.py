@@ -52,7 +52,6 @@ def init_dist(launcher: str, backend: str) -> None:
 def leave_dist() -> None:
     """Leave the process group, if there is one, when all is done: a process that just ends may be aborted by its threads."""
     if dist.is_available() and dist.is_initialized():
-        dist.barrier()  # nobody's connections end while another still uses them
         dist.destroy_process_group()
 
 

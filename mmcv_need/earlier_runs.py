@@ -55,16 +55,16 @@ def set_aside(work_dir: str, timestamp: str, beyond: Optional[Loaded] = None, co
         os.makedirs(folder, exist_ok=True)
         shutil.copy2(config, folder)
     _clear(work_dir, files, os.path.basename(folder))
-    whose = 'another run' if beyond is None else 'later than the one that this run goes on from'
-    warnings.warn(f'{work_dir}: had {len(checkpoints)} checkpoints of {whose}, which are in {folder} now. '
-                  f'--auto-resume goes on with a run, --overwrite removes it', stacklevel=2)
+    whose, advice = ('of another run', '. --auto-resume goes on with a run, --overwrite removes it') if beyond is None else \
+        ('from later in the run', '')
+    warnings.warn(f'{work_dir}: had {len(checkpoints)} checkpoints {whose}, which are in {folder} now{advice}', stacklevel=2)
 
 
 def finish_clearing(work_dir: str) -> None:
-    """Finish what a process that was killed had begun. Any number of processes may do so at once.
+    """Finish what a process that was killed had begun.
 
     Raises:
-        DataError: the note of it cannot be read.
+        DataError, CheckpointError: the note of it cannot be read, or is none.
     """
     path = os.path.join(work_dir, JOURNAL)
     if not os.path.isfile(path):
@@ -104,9 +104,8 @@ def _carry_out(work_dir: str, names: List[str], target: Optional[str]) -> None:
 
 
 def _place(path: str, content: Optional[Mapping[str, Any]] = None) -> Tuple[float, int]:
-    """Epochs, and iterations of the next, after which a checkpoint was written; one that cannot be read may be the latest."""
+    """What was done when a checkpoint was written; one that cannot be read may be the latest."""
     try:
-        place = place_of(meta_of(content or read_checkpoint(path, tensors=False)), path)
+        return place_of(meta_of(content or read_checkpoint(path, tensors=False)), path).done
     except CheckpointError:
         return float('inf'), 0
-    return place.epoch, place.inner_iter

@@ -1,4 +1,4 @@
-"""One run at a time in a work directory: two would write over each other's checkpoints."""
+"""One run at a time in a folder: two would write over each other's checkpoints."""
 from __future__ import annotations
 
 import os
@@ -6,7 +6,7 @@ import socket
 import warnings
 from contextlib import contextmanager
 from functools import partial
-from typing import Iterator, Optional
+from typing import Iterable, Iterator, List
 
 import torch
 
@@ -22,73 +22,50 @@ LOCK = '.lock'
 
 
 @contextmanager
-def lone_run(work_dir: str, rank: int, device: torch.device) -> Iterator[None]:
-    """Within this, a run has its work directory for itself; rank 0 holds it, and lets it go whatever way it ends.
+def lone_run(folders: Iterable[str], rank: int, device: torch.device) -> Iterator[None]:
+    """Within this, a run has its folders for itself; rank 0 holds them, and lets them go whatever way it ends.
 
     Raises:
-        UserError: another process has it.
+        UserError: another process has one of them.
     """
-    descriptor = on_rank_0(partial(lock, work_dir), rank, device)
+    held: List[int] = []
     try:
+        for folder in sorted({os.path.realpath(folder) for folder in folders}):
+            on_rank_0(partial(lock, folder, held), rank, device)
         yield
     finally:
-        if descriptor is not None:
+        for descriptor in held:
             os.close(descriptor)
 
 
-def check_free(work_dir: str) -> None:
-    """No other process has the folder now. Any number of processes may ask at once.
-
-    Raises:
-        UserError: one has.
-    """
-    path = os.path.join(work_dir, LOCK)
-    if fcntl is None or not os.path.isfile(path):
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise _taken(work_dir, descriptor) from error
-    except OSError:  # no locks there
-        pass
-    os.close(descriptor)
-
-
-def _taken(work_dir: str, descriptor: int) -> UserError:
-    holder = os.read(descriptor, 200).decode(errors='replace').strip()
-    os.close(descriptor)
-    return UserError(f'{work_dir}: another run is writing there ({holder}). Wait for its end, or choose another --work-dir')
-
-
-def lock(work_dir: str) -> Optional[int]:
-    """Lock a folder for this process. None where the file system knows no locks, with a warning.
+def lock(folder: str, held: List[int]) -> None:
+    """Lock a folder for this process; where the file system knows no locks, warn.
 
     The kind of lock is that of POSIX, which children do not inherit: a loader's worker that outlives a killed run keeps nobody
     out.
 
-    Returns:
-        A descriptor; closing it, or the end of the process, unlocks.
+    Args:
+        folder: made where it is missing.
+        held: gets a descriptor; closing it, or the end of the process, unlocks.
 
     Raises:
         UserError: it is locked, by whom the file says; or it cannot be made or written to.
     """
-    path = os.path.join(work_dir, LOCK)
     try:
-        os.makedirs(work_dir, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise UserError(f'{work_dir}: no run can be written there ({error.strerror}). Choose another --work-dir') from error
+        raise UserError(f'{folder}: no run can be written there ({error.strerror}). Choose another --work-dir') from error
+    held.append(descriptor)
     try:
         if fcntl is not None:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
-        raise _taken(work_dir, descriptor) from error
+        holder = os.read(descriptor, 200).decode(errors='replace').strip()
+        raise UserError(f'{folder}: another run is writing there ({holder}). Wait for its end, or choose another '
+                        f'--work-dir') from error
     except OSError as error:
-        os.close(descriptor)
-        warnings.warn(f'{work_dir}: cannot be locked ({error.strerror}); see to it that no other run writes there',
+        warnings.warn(f'{folder}: cannot be locked ({error.strerror}); see to it that no other run writes there',
                       UserWarning, stacklevel=2)
-        return None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f'process {os.getpid()} on {socket.gethostname()}\n'.encode())
-    return descriptor

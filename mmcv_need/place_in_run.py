@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from logging import Logger
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 from mmcv_need.arguments import is_number
 from mmcv_need.errors import CheckpointError
@@ -19,6 +19,11 @@ class PlaceInRun(NamedTuple):
     iter: int
     inner_iter: int
     epoch_len: Optional[int]
+
+    @property
+    def done(self) -> Tuple[int, int]:
+        """Epochs that are done, and iterations of the next, to be compared; all iterations of an epoch are the epoch."""
+        return (self.epoch + 1, 0) if self.inner_iter and self.inner_iter == self.epoch_len else (self.epoch, self.inner_iter)
 
 
 def place_of(meta: Mapping[str, Any], path: str) -> PlaceInRun:

@@ -83,7 +83,9 @@ def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> PlaceInRun
         _restore_rest(runner, checkpoint)
     except UserError:
         raise
-    except Exception as error:  # what is wrong with a file may show as anything
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:  # as what is wrong with a file shows
+        if 'OutOfMemory' in type(error).__name__:
+            raise
         raise CheckpointError(f'{path}: its training state makes no sense ({type(error).__name__}: {error}). Use another '
                               f'checkpoint') from error
     return place

@@ -138,6 +138,8 @@ def test_training_after_the_only_evaluation_gives_total_images_over_total_time()
     ([train(1, 50, 2.0), train(1, 60, 1.0)], 110.0, 60),  # a last, shorter interval
     ([train(1, 50, 2.0), train(1, 50, 1.0), train(1, 100, 1.0)], 200.0, 150),  # epoch 1 started again
     ([train(1, 50, 2.0), train(1, 100, 1.0), train(2, 150, 2.0), train(2, 200, 1.0)], 300.0, 200),  # iterations of the run
+    ([train(2, 50, 2.0), train(4, 100, 1.0)], 150.0, 100),  # with more of them to a record than to an epoch
+    ([train(1, 20, 2.0), train(1, 40, 2.0), train(2, 50, 1.0)], 130.0, 90),  # gone on with another interval
 ])
 def test_total_rate_weighs_each_record_by_the_iterations_it_stands_for(records, seconds, iterations):
     assert calc_fps.total_rate(records, 8) == (8 * iterations / seconds, iterations)

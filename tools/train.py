@@ -9,8 +9,6 @@ from functools import partial
 from logging import Logger
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from torch import nn
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
 from mmcv_need import device as devices
@@ -41,7 +39,7 @@ from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
 from mmdet.apis.env import env_info
-from mmdet.apis.resuming import add_resume_options, checkpoints_of, choose_checkpoint, goes_on_by_itself, resumed_seed
+from mmdet.apis.resuming import add_resume_options, checkpoints_of, goes_on_by_itself, resumed_checkpoint, resumed_seed
 from mmdet.apis.train import build_precision
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
@@ -73,8 +71,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def settle(args: argparse.Namespace) -> Tuple[Config, Optional[Loaded]]:
-    """The config of this run, and the checkpoint that it goes on from, if any."""
+def settle(args: argparse.Namespace) -> Config:
+    """The config of this run, checked."""
     cfg = read_config(args)
     override_precision(cfg, args.opt_level, args.loss_scale, args.amp)
     require(cfg, 'model', 'data', 'optimizer', 'runner')
@@ -94,11 +92,8 @@ def settle(args: argparse.Namespace) -> Tuple[Config, Optional[Loaded]]:
     used = ['train', 'val'] if (not args.no_validate and evaluates(cfg)) or has_val(cfg) else ['train']
     check_sections(cfg, *used)
     check_data_files(cfg, *used)
-    resume_from = choose_checkpoint(args, cfg)
     cfg['seed'] = args.seed if args.seed is not None else cfg.get('seed')
-    if resume_from:
-        cfg['seed'] = resumed_seed(resume_from, cfg.seed)
-    return cfg, resume_from
+    return cfg
 
 
 def without_weights(cfg: Config) -> Config:
@@ -142,11 +137,16 @@ def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Opt
                     'exp_name': os.path.basename(args.config), 'mmdet_version': __version__}
 
 
-def train(args: argparse.Namespace, cfg: Config, model: nn.Module, dataset: Any, device: Any,
-          resume_from: Optional[Loaded]) -> int:
-    """Train in a work directory that no other run writes to; the exit status."""
+def train(args: argparse.Namespace, cfg: Config, device: Any) -> int:
+    """Train in folders that no other run writes to; the exit status."""
     rank, world_size = get_dist_info()
+    resume_from = resumed_checkpoint(args, cfg, rank, device)
+    cfg['seed'] = choose_seed(resumed_seed(resume_from, cfg.seed) if resume_from else cfg.seed, device)
+    seed_everything(cfg.seed + (rank if args.diff_seed else 0))
     scaling = scaled_lr(cfg, world_size)
+    # Before the data: weights that are missing show within a second. A checkpoint has all of them.
+    model = build(without_weights(cfg) if resume_from else cfg, DETECTORS, key='model')
+    dataset = build_dataset(cfg, 'train')
     timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir), rank, device)
     logger, meta = start_log(args, cfg, device, timestamp)
     if scaling:
@@ -157,24 +157,18 @@ def train(args: argparse.Namespace, cfg: Config, model: nn.Module, dataset: Any,
     runner = train_detector(model, dataset, cfg, device=device, logger=logger, validate=not args.no_validate,
                             meta={**meta, 'CLASSES': list(dataset.CLASSES)}, max_steps=args.max_steps or None,
                             timestamp=timestamp, resume_from=resume_from, prepare=partial(on_rank_0, prepare, rank, device))
-    if rank == 0 and runner.complete:
-        mark_finished(cfg.work_dir, runner.epoch, runner.iter, runner.stopped)
+    if runner.complete:
+        on_rank_0(partial(mark_finished, cfg.work_dir, runner.epoch, runner.iter, runner.stopped), rank, device)
     return 0 if runner.complete else RESUMABLE
 
 
 def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    cfg, resume_from = settle(args)
+    cfg = settle(args)
     device = start_device(args, cfg)
     build_precision(cfg, device)  # what the device cannot do is said before there is anything else
-    rank, _ = get_dist_info()
-    cfg['seed'] = choose_seed(cfg.seed, device)
-    seed_everything(cfg.seed + (rank if args.diff_seed else 0))
-    # Before the data: weights that are missing show within a second. A checkpoint has all of them.
-    model = build(without_weights(cfg) if resume_from else cfg, DETECTORS, key='model')
-    dataset = build_dataset(cfg, 'train')
-    with lone_run(cfg.work_dir, rank, device):
-        return train(args, cfg, model, dataset, device, resume_from)
+    with lone_run((cfg.work_dir, checkpoints_of(cfg)), get_dist_info()[0], device):
+        return train(args, cfg, device)
 
 
 if __name__ == '__main__':

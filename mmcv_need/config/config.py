@@ -32,10 +32,11 @@ class Config:
         filename: the file as it was given.
         text: the text of all files read, bases first.
         used_names: top-level names that other values of the files refer to.
+        outdated_names: those of them that were given another value later, of which nothing was made.
         sources: the files read, bases first.
     """
 
-    _OWN = ('filename', 'text', 'used_names', 'sources', '_data', '_trace')
+    _OWN = ('filename', 'text', 'used_names', 'outdated_names', 'sources', '_data', '_trace')
 
     def __init__(self, cfg_dict: Dict[str, Any], filename: str = '') -> None:
         if not isinstance(cfg_dict, dict):
@@ -53,7 +54,7 @@ class Config:
             if key in RESERVED:
                 place = f'{trace.children[key].place}: '.lstrip(': ')
                 raise ConfigError(f"{place}the top-level key '{key}' is reserved. Choose another name.")
-        own = {'filename': filename, 'text': text, 'used_names': used, 'sources': sources,
+        own = {'filename': filename, 'text': text, 'used_names': used, 'outdated_names': frozenset(), 'sources': sources,
                '_data': ConfigDict(data), '_trace': trace}
         self.__dict__.update(own)
 
@@ -88,7 +89,8 @@ class Config:
                 raise ConfigError(f"{source}: {name}: the top-level key '{name.split('.')[0]}' is reserved.")
             data, trace = self._data, completed(self._trace, self._data)
             set_option(data, trace, name, wrapped(value), Place(source))
-            self.__dict__.update(_trace=trace, used_names=self.used_names - {name})
+            self.__dict__.update(_trace=trace, used_names=self.used_names - {name},
+                                 outdated_names=self.outdated_names | (self.used_names & {name}))
 
     def move(self, old: str, new: str) -> None:
         """Move the value of the dotted key `old`, which must exist, to `new`; `where(new)` is where it was written.

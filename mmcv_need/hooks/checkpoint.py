@@ -50,11 +50,12 @@ class CheckpointHook(Hook):
         self.newest_iter = self.saved_iter = 0  # what that file says of itself, and the run's count when it was written
         self.saved_at = 0.0  # on this process's clock
 
-    @property
-    def name(self) -> str:
+    def name(self, runner: Any) -> str:
         """Tells the state of one such hook from that of another; the interval may change when a run goes on."""
-        unit = 'epochs' if self.by_epoch else 'iterations'
-        return unit if self.out_dir is None else f'{unit} in {self.out_dir}'
+        alike = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)
+                 and (hook.by_epoch, hook.out_dir) == (self.by_epoch, self.out_dir)]
+        unit, number = 'epochs' if self.by_epoch else 'iterations', alike.index(self)
+        return ' '.join([unit, *([f'in {self.out_dir}'] if self.out_dir else []), *([str(number + 1)] if number else [])])
 
     def folder(self, runner: Any) -> str:
         return checkpoint_folder(runner.work_dir, self.out_dir)
@@ -88,12 +89,12 @@ class CheckpointHook(Hook):
                        inner_iter=runner.inner_iter)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
-        checkpoint.setdefault('checkpoint_hook', {})[self.name] = {
+        checkpoint.setdefault('checkpoint_hook', {})[self.name(runner)] = {
             'folder': os.path.realpath(self.folder(runner)), 'regular': list(self.regular), 'between': list(self.between),
             'newest': [self.newest] if self.newest else []}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
-        state = checkpoint.get('checkpoint_hook', {}).get(self.name, {})
+        state = checkpoint.get('checkpoint_hook', {}).get(self.name(runner), {})
         folder = self.folder(runner)
         self.regular, self.between, newest = (known_files(state, key, folder, runner.resumed_from)
                                               for key in ('regular', 'between', 'newest'))

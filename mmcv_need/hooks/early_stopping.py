@@ -43,9 +43,14 @@ class EarlyStoppingHook(Hook):
         self.waited = 0
 
     def check_run(self, runner: Any) -> None:
-        if not any(isinstance(hook, EvalHook) for hook in runner.hooks):
+        evaluations = [hook for hook in runner.hooks if isinstance(hook, EvalHook)]
+        if not evaluations:
             raise ConfigError('EarlyStoppingHook: nothing is evaluated in this run; it needs `evaluation` and `data.val`, '
                               'and no --no-validate')
+        known = evaluations[0].names
+        if known is not None and self.monitor not in known:
+            raise ConfigError(f"EarlyStoppingHook: monitor '{self.monitor}': the evaluation gives no such number."
+                              f'{did_you_mean(self.monitor, known)}')
 
     def evaluated(self, runner: Any, values: Dict[str, Any]) -> None:
         """Judge an evaluation. Rank 0 has the values and decides for all."""

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.hooks.hook import HOOKS, Hook
 from mmcv_need.hooks.metric_rules import Keys
+from mmcv_need.place_in_run import PlaceInRun
 
 
 @HOOKS.register_module()
@@ -25,11 +26,12 @@ class EvalHook(Hook):
         save_best: the metric whose best evaluation's checkpoint is kept; 'auto' for the first that there is, None for none.
         rule: of that metric: 'greater' or 'less' is better; None goes by its name.
         greater_keys, less_keys: names, or parts of names, of metrics of which greater or less is better.
+        names: of the numbers that an evaluation gives, where that is known.
     """
 
     def __init__(self, evaluate: Callable[[Any], Dict[str, Any]], start: Optional[int] = None, interval: int = 1,
                  by_epoch: bool = True, save_best: Optional[str] = None, rule: Optional[str] = None,
-                 greater_keys: Keys = None, less_keys: Keys = None):
+                 greater_keys: Keys = None, less_keys: Keys = None, names: Optional[Sequence[str]] = None):
         if interval < 1:
             raise ConfigError(f'interval must be at least 1, not {interval}')
         if start is not None and start < 0:
@@ -39,6 +41,7 @@ class EvalHook(Hook):
         self.start = start
         self.interval = interval
         self.by_epoch = by_epoch
+        self.names = names
         self.best = None if save_best is None else BestCheckpoint(save_best, rule, greater_keys, less_keys)
         self.last = (-1, 0)  # epochs, and iterations of the next, that were done at the last evaluation
 
@@ -62,7 +65,7 @@ class EvalHook(Hook):
 
     def after_resume(self, runner: Any) -> None:
         done = runner.iter if not self.by_epoch else 0 if runner.inner_iter else runner.epoch
-        if done and self.is_due(done) and self.last < done_at(runner, runner.epoch, runner.inner_iter):
+        if done and self.is_due(done) and self.last < self._done(runner, runner.epoch, runner.inner_iter):
             place = {'epoch': runner.epoch, 'iteration': runner.iter, 'inner_iter': runner.inner_iter}
             runner.epoch -= self.by_epoch  # as it is at the end of an epoch, before that counts
             self._evaluate(runner, **place)
@@ -91,11 +94,9 @@ class EvalHook(Hook):
         if self.best:
             self.best.offer(runner, values, 'epoch' if self.by_epoch else 'iter', **place)
         # Only now: who goes on from the best checkpoint evaluates for the other hooks.
-        self.last = done_at(runner, place['epoch'], place['inner_iter'])
+        self.last = self._done(runner, place['epoch'], place['inner_iter'])
         runner.call_hook('evaluated', values)
 
-
-def done_at(runner: Any, epoch: int, inner_iter: int) -> Tuple[int, int]:
-    """Epochs that are done, and iterations of the next; all iterations of an epoch are the epoch."""
-    whole = inner_iter == len(runner.data_loader)
-    return (epoch + 1, 0) if whole else (epoch, inner_iter)
+    @staticmethod
+    def _done(runner: Any, epoch: int, inner_iter: int) -> Tuple[int, int]:
+        return PlaceInRun(epoch, runner.iter, inner_iter, len(runner.data_loader)).done

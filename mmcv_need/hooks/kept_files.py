@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable, List, Mapping, Optional
+from typing import Any, Iterable, List, Mapping, Optional, Set
 
 from mmcv_need.checkpoint import meta_of, read_checkpoint
 from mmcv_need.errors import CheckpointError
@@ -17,13 +17,25 @@ def known_files(state: Mapping[str, Any], key: str, folder: str, resumed_from: O
         state: has the names under `key`, and the `folder` that they were in.
         folder: of this run.
         resumed_from: the file that the state is from. If it lies in `folder`, and the folder that it speaks of is no more, that
-            one was moved here.
+            one may have been moved here, with all files that speak of it.
     """
     names, before, here = state.get(key), str(state.get('folder')), os.path.realpath(folder)
     moved = resumed_from is not None and os.path.dirname(os.path.realpath(resumed_from)) == here and not os.path.isdir(before)
     if not isinstance(names, list) or not (before == here or moved):
         return []
+    if moved:
+        names = [name for name in names if isinstance(name, str) and before in _folders_of(os.path.join(folder, name))]
     return [name for name in names if isinstance(name, str) and name == os.path.basename(name) and name.endswith('.pth')]
+
+
+def _folders_of(path: str) -> Set[Any]:
+    """The folders that the run of a checkpoint wrote into, as it says; none if it cannot be read."""
+    try:
+        content = read_checkpoint(path, tensors=False)
+        best = (content.get('evaluation') or {}).get('best') or {}
+        return {state.get('folder') for state in (*(content.get('checkpoint_hook') or {}).values(), best)}
+    except (CheckpointError, AttributeError, TypeError):  # not there, or of another program
+        return set()
 
 
 def can_be_read(path: str, iteration: int, logger: Any) -> bool:

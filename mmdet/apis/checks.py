@@ -29,6 +29,7 @@ KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_conf
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
             'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params', 'optim_wrapper', 'momentum_config',
             'auto_scale_lr')  # dicts, if not None
+SWITCHES = ('auto_resume', 'cudnn_benchmark', 'deterministic', 'find_unused_parameters')  # True or False, if not None
 LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 # Keys with a meaning in MMDetection that must not be passed over in silence.
@@ -93,17 +94,17 @@ def check_top_level(cfg: Config) -> None:
         ConfigError: a key that is nearly one that is read, or one that means something that is not supported.
     """
     for key in cfg:
-        for keys, kind in ((SECTIONS, dict), (LISTS, list)):
+        for keys, kind in ((SECTIONS, dict), (LISTS, list), (SWITCHES, bool)):
             if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
                 raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
         if key in UNSUPPORTED and cfg[key] not in (None, False) and lookup(cfg, f'{key}.enable', True):
             raise ConfigError(f'{cfg.where(key)}: {key}: not supported. {UNSUPPORTED[key]}')
         if key in KEYS or key in UNSUPPORTED or key in cfg.used_names:
             continue
-        if key in VARIABLES:
-            if cfg.where(key) == '--cfg-options':
-                warnings.warn(f'--cfg-options: {key}: has no effect: the config has used it already. Change what is made of it',
-                              UserWarning, stacklevel=2)
+        if key in cfg.outdated_names:
+            warnings.warn(f'{cfg.where(key)}: {key}: has no effect: the config has used it already. Change what is made of it',
+                          UserWarning, stacklevel=2)
+        if key in VARIABLES or key in cfg.outdated_names:
             continue
         close = nearest(key, KEYS, cutoff=0.75)
         if close:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import inspect
 from logging import Logger
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from mmcv_need.arguments import is_a, plain_type
 from mmcv_need.config import Config, DictAction
@@ -90,18 +90,13 @@ def check_eval_options(options: Mapping[str, Any], dataset: Any, where: str) -> 
     dataset.check_metrics([], where=where, **{name: value for name, value in options.items() if name in checked})
 
 
-def check_save_best(cfg: Config, dataset: Any) -> None:
-    """The metric whose best checkpoint is to be kept is a number that an evaluation of the dataset gives, if it can say so.
+def check_save_best(cfg: Config, wanted: Optional[str], names: Optional[Sequence[str]]) -> None:
+    """The metric whose best checkpoint is to be kept is a number that an evaluation gives, if it is known which those are.
 
     Raises:
         ConfigError: it is not.
     """
-    settings = build(cfg, EvaluationSettings, key='evaluation')
-    wanted = settings.when['save_best']
-    if wanted in (None, 'auto') or not hasattr(dataset, 'metric_names'):
-        return
-    names = dataset.metric_names(**settings.options)
-    if wanted not in names:
+    if wanted not in (None, 'auto') and names is not None and wanted not in names:
         raise ConfigError(f"{cfg.where('evaluation.save_best')}: evaluation.save_best: the evaluation gives no number "
                           f"'{wanted}'.{did_you_mean(wanted, names)}".lstrip(': '))
 

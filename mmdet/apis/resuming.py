@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Optional
+from functools import partial
+from typing import Any, Optional
 
 from mmcv_need.checkpoint import Loaded, find_latest, read
 from mmcv_need.config import Config
+from mmcv_need.dist_utils import gather_plain, on_rank_0
 from mmcv_need.earlier_runs import finish_clearing
 from mmcv_need.errors import ConfigError
-from mmcv_need.lone_run import check_free
 from mmcv_need.work_dir import checkpoint_folder, finished_place
 from mmdet.apis.dialects.spellings import lookup
 
@@ -32,15 +33,24 @@ def _path(text: str) -> str:
     return text
 
 
+def resumed_checkpoint(args: argparse.Namespace, cfg: Config, rank: int, device: Any) -> Optional[Loaded]:
+    """The checkpoint that a run goes on from, on every rank; rank 0 chooses. The run has its folders for itself by then.
+
+    Raises:
+        UserError: see `choose_checkpoint`.
+    """
+    chosen = on_rank_0(partial(choose_checkpoint, args, cfg), rank, device)
+    path = gather_plain(chosen.path if chosen else None, device)[0]
+    return chosen if rank == 0 or path is None else read(path)
+
+
 def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]:
     """The checkpoint that the command line, or the config, goes on from; None for a new run.
 
     Raises:
-        UserError: another run is writing to the work directory.
         ConfigError: the work directory holds a finished run.
         CheckpointError: the file cannot be read.
     """
-    check_free(cfg.work_dir)
     for folder in (cfg.work_dir, checkpoints_of(cfg)):
         finish_clearing(folder)
     if args.overwrite:

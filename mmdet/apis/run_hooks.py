@@ -51,11 +51,12 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     named = [settings.options['metric']] if 'metric' in settings.options else []
     dataset.check_metrics(*named, where=cfg.where('evaluation.metric'))
     config_options(cfg, dataset)
-    check_save_best(cfg, dataset)
+    names = dataset.metric_names(**settings.options) if hasattr(dataset, 'metric_names') else None
+    check_save_best(cfg, settings.when['save_best'], names)
     loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
         results = test_detector(runner.model, loader)
         return dataset.evaluate(results, logger=runner.logger, **settings.options) if runner.rank == 0 else {}
 
-    return EvalHook(evaluate, **settings.when)
+    return EvalHook(evaluate, names=names, **settings.when)

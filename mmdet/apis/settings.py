@@ -61,7 +61,7 @@ class EvaluationSettings:
             raise ConfigError(f'interval must be at least 1, not {interval}')
         best = {'save_best': one_metric(save_best), 'rule': rule, 'greater_keys': greater_keys, 'less_keys': less_keys}
         if best['save_best'] is not None:
-            BestCheckpoint(*best.values())  # knows what is better, or says that it does not
+            BestCheckpoint(best['save_best'], rule, greater_keys, less_keys)  # knows what is better, or says that it does not
         self.when = {'interval': interval, 'start': start, 'by_epoch': by_epoch, **best}
         options = {'metric': metric, 'classwise': classwise, 'proposal_nums': proposal_nums, 'iou_thrs': iou_thrs,
                    'metric_items': metric_items, 'iou_thr': iou_thr}

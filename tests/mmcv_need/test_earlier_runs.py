@@ -70,12 +70,13 @@ def test_only_what_came_after_is_set_aside_where_a_run_goes_on_from_an_older_che
     folder = tmp_path / 'run'
     folder.mkdir()
     for name, *place in (('epoch_1.pth', 1, 0, 7), ('iter_9.pth', 1, 2, 9), ('best_mAP_epoch_1.pth', 1, 0, 7),
-                         ('best_mAP_epoch_2.pth', 2, 0, 14), ('iter_8.pth', 2, 0, 8)):  # the last of larger batches
+                         ('best_mAP_epoch_2.pth', 2, 0, 14), ('iter_7.pth', 0, 7, 7),  # all of an epoch is the epoch
+                         ('iter_8.pth', 2, 0, 8)):  # of larger batches
         put(folder, name, *place)
     for name in ('epoch_3.pth', 'finished.json', 'last_checkpoint', '20261122_120000.log'):
         (folder / name).write_text('')  # a checkpoint that cannot be read may be of later
     here = Loaded(str(folder / 'epoch_1.pth'), {'meta': {'epoch': 1, 'inner_iter': 0, 'iter': 7}})
-    with pytest.warns(UserWarning, match='had 4 checkpoints of later than the one that this run goes on from'):
+    with pytest.warns(UserWarning, match=r'had 4 checkpoints from later in the run, which are in .*earlier_20261123_0800'):
         set_aside(str(folder), NOW, beyond=here, config=str(folder / '20261122_120000.log'))
     aside, = folder.glob('earlier_*')
     assert used.left(aside) == ['best_mAP_epoch_2.pth', 'epoch_3.pth', 'finished.json', 'iter_8.pth', 'iter_9.pth',

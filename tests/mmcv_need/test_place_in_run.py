@@ -27,6 +27,12 @@ def test_a_file_says_where_it_was_written(meta, place):
     assert place_of(meta, 'x.pth') == PlaceInRun(*place)
 
 
+def test_all_iterations_of_an_epoch_are_the_epoch():
+    places = [(2, 0, 4), (1, 4, 4), (2, 3, 4), (0, 0, None), (0, 3, None)]
+    assert [PlaceInRun(epoch, 0, inner, length).done for epoch, inner, length in places] == [
+        (2, 0), (2, 0), (2, 3), (0, 0), (0, 3)]
+
+
 @pytest.mark.parametrize('meta, words', [
     (dict(epoch=1), 'does not say where'), ({}, 'does not say where'),
     (dict(epoch='1', iter=7), "cannot be: epoch '1'"), (dict(epoch=1.0, iter=7), 'cannot be: epoch 1.0'),

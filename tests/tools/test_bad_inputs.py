@@ -134,6 +134,7 @@ WRONG = {
         'oversample_thr=0.5, dataset={{_base_.data.val}})])', ['variant.py:2: data.val.datasets.1: a ClassBalancedDataset']),
     'an empty list of datasets': ('data = dict(val=[])', ['variant.py:2: data.val: the list is empty']),
     'a seed': ('seed = -5', ['seed', '-5']),
+    'a switch': ('auto_resume = 5', ['auto_resume', 'expected a bool, not 5']),
     'a large seed': ('seed = 99999999999999999999', ['seed', 'below 2^32']),
 }
 SECTIONS = ('model', 'data', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'evaluation', 'checkpoint_config',

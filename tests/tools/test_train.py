@@ -317,7 +317,7 @@ def test_print_config_prints_the_config_and_its_places(tools, tiny, capsys):
 
 def test_a_run_that_goes_on_from_an_older_checkpoint_sets_the_later_ones_aside(training):
     run = training('--no-validate')
-    with pytest.warns(UserWarning, match='had 2 checkpoints of later than the one that this run goes on from'):
+    with pytest.warns(UserWarning, match='had 2 checkpoints from later in the run'):
         training('--no-validate', '--resume-from', run.folder / 'epoch_1.pth', '--max_steps', 9, folder=run.folder)
     assert [name for name in run.names if name.endswith('.pth')] == ['epoch_1.pth', 'iter_9.pth', 'latest.pth']
     training('--no-validate', '--auto-resume', '--max_steps', 10, folder=run.folder)

@@ -41,13 +41,15 @@ def settle_precision(cfg: Config) -> None:
     """
     sources = {'precision': (_of_name, cfg.get('precision') is not None),
                'fp16': (_of_fp16, cfg.get('fp16') is not None),
-               'opt_level': (_of_apex, cfg.get('opt_level') is not None),
+               'opt_level': (_of_apex, cfg.get('opt_level') is not None and 'opt_level' not in cfg.used_names),
                'optimizer_config.type': (_of_hook, lookup(cfg, 'optimizer_config.type') in HALF_HOOKS),
                'optim_wrapper.type': (_of_wrapper, bool(WRAPPERS.get(str(lookup(cfg, 'optim_wrapper.type')))))}
     said = [key for key, (_, is_said) in sources.items() if is_said]
+    # Beside another spelling opt_level and loss_scale may be variables, of which that is made; alone they count.
+    if not said and cfg.get('opt_level') is not None:
+        said = ['opt_level']
     if len(said) > 1:
         raise twice(cfg, said[1], said[0])
-    # Beside another spelling it may be a variable, of which that is made.
     if cfg.get('loss_scale') is not None and said != ['opt_level'] and not (said and 'loss_scale' in cfg.used_names):
         how = f'{said[0]} comes with its own' if said else "nothing computes in half precision. Add opt_level = 'O1'"
         raise ConfigError(f"{cfg.where('loss_scale')}: loss_scale: {how}")

@@ -68,11 +68,13 @@ def run(tmp_path, clock):
 
     Args:
         epochs: in all.
+        others: settings of further CheckpointHooks.
         after: a function that is called with the runner after each iteration, once the checkpoint hook is done.
         resume_from: name of a checkpoint there, or '' for the newest.
         settings: of the CheckpointHook.
     """
-    def start(epochs, after=None, resume_from=None, max_steps=None, rank=0, world_size=1, folder=tmp_path, **settings):
+    def start(epochs, after=None, resume_from=None, max_steps=None, rank=0, world_size=1, folder=tmp_path, others=(),
+              **settings):
         recorder = Recorder()
         logger = logging.Logger('checkpoints', 'INFO')
         logger.addHandler(recorder)
@@ -81,7 +83,8 @@ def run(tmp_path, clock):
         runner = EpochBasedRunner(epochs, model=model, optimizer=optimizer, device=torch.device('cpu'), work_dir=str(folder),
                                   logger=logger, meta={'seed': 3, 'CLASSES': ['a', 'b']}, max_steps=max_steps)
         runner.rank, runner.world_size = rank, world_size
-        runner.register_hook(CheckpointHook(**settings))
+        for own in (settings, *others):
+            runner.register_hook(CheckpointHook(**own))
 
         class After(Hook):
             def between_iters(self, runner):
@@ -318,6 +321,27 @@ def test_files_that_the_hook_did_not_write_are_left_alone(run, tmp_path, name):
 def test_a_resumed_run_removes_what_it_wrote_before(run):
     assert checkpoints(run(3, interval=1, max_keep_ckpts=2)[0]) == ['epoch_2.pth', 'epoch_3.pth']
     assert checkpoints(run(5, resume_from='', interval=1, max_keep_ckpts=2)[0]) == ['epoch_4.pth', 'epoch_5.pth']
+
+
+@pytest.mark.parametrize('other', [dict(interval=3), dict(interval=6, by_epoch=False, minutes=None)])
+def test_each_of_several_such_hooks_remembers_its_own_files(run, tmp_path_factory, other):
+    given = dict(interval=1, max_keep_ckpts=2, save_last=False, others=[{**other, 'save_last': False}])  # as if killed
+    whole, parted = tmp_path_factory.mktemp('whole'), tmp_path_factory.mktemp('parted')
+    found = checkpoints(run(8, folder=whole, **given)[0])
+    run(5, folder=parted, **given)
+    assert checkpoints(run(8, folder=parted, resume_from='', **given)[0]) == found
+    assert {'epoch_7.pth', 'epoch_8.pth'} < set(found) and not {'epoch_4.pth', 'epoch_5.pth'} & set(found)
+
+
+def test_hooks_that_write_elsewhere_do_not_protect_each_others_files(run, tmp_path):
+    given = dict(interval=1, max_keep_ckpts=1, others=[dict(interval=1, max_keep_ckpts=1, out_dir=str(tmp_path / 'out'))])
+    found, _ = run(3, folder=tmp_path / 'work', **given)
+    assert checkpoints(found) == ['epoch_3.pth'] == checkpoints(sorted(os.listdir(tmp_path / 'out/work')))
+
+
+def test_the_interval_may_change_when_a_run_goes_on(run):
+    run(2, max_steps=5, interval=1, minutes=None)
+    assert checkpoints(run(4, resume_from='', interval=2, max_keep_ckpts=1)[0]) == ['epoch_4.pth']
 
 
 def test_what_a_killed_run_had_not_yet_removed_goes_when_it_is_gone_on_with(run, tmp_path):

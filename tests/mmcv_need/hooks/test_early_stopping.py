@@ -74,6 +74,18 @@ def test_a_run_that_evaluates_nothing_is_refused():
     hook.check_run(SimpleNamespace(hooks=[hook, EvalHook(lambda runner: {})]))
 
 
+@pytest.mark.parametrize('known', [None, ['bbox_mAP'], ['bbox_mAP_50', 'bbox_mAP']])
+def test_a_run_whose_evaluation_may_give_the_metric_passes(known):
+    hook = EarlyStoppingHook('bbox_mAP')
+    hook.check_run(SimpleNamespace(hooks=[hook, EvalHook(None, names=known)]))
+
+
+def test_a_metric_that_no_evaluation_of_the_run_gives_is_refused_before_it_begins():
+    hook = EarlyStoppingHook('bbox_mAP_5')
+    with pytest.raises(ConfigError, match=r"'bbox_mAP_5': the evaluation gives no such number\. Did you mean 'bbox_mAP'"):
+        hook.check_run(SimpleNamespace(hooks=[hook, EvalHook(None, names=['bbox_mAP'])]))
+
+
 def test_a_metric_that_is_not_there_is_a_warning_or_an_error():
     run = Run()
     assert not run.evaluate(EarlyStoppingHook('bbox_mAP', patience=1), {'bbox_mAP_50': 0.5, 'AR': 0.1})

@@ -15,7 +15,6 @@ from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks import CheckpointHook, EarlyStoppingHook, EvalHook, Hook
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
-from mmcv_need.hooks.evaluation import done_at
 from mmcv_need.optimizer import OptimizerStep
 
 ITERS = 4  # of an epoch
@@ -189,11 +188,6 @@ def test_a_run_goes_on_with_the_evaluation_that_is_due_where_it_goes_on(monkeypa
     hook.last = (runner.epoch, runner.inner_iter)
     hook.after_resume(runner)
     assert len(done) == due
-
-
-def test_all_iterations_of_an_epoch_are_the_epoch():
-    runner = SimpleNamespace(data_loader=range(4))
-    assert [done_at(runner, *place) for place in ((1, 4), (2, 0), (2, 3))] == [(2, 0), (2, 0), (2, 3)]
 
 
 def test_a_file_of_an_earlier_version_knows_of_no_evaluation():

@@ -18,15 +18,31 @@ def test_a_checkpoint_that_lists_other_files_gets_none_removed(tmp_path, bad):
     assert known_files({}, 'regular', str(tmp_path)) == []
 
 
-def test_files_of_a_folder_that_was_moved_are_known_in_the_new_place(tmp_path):
-    state = {'folder': str(tmp_path / 'before'), 'regular': ['epoch_1.pth']}
-    (tmp_path / 'here').mkdir()
-    here, own = str(tmp_path / 'here'), str(tmp_path / 'here/epoch_2.pth')
-    assert known_files(state, 'regular', here, own) == ['epoch_1.pth']
-    assert known_files(state, 'regular', here) == []
-    assert known_files(state, 'regular', here, str(tmp_path / 'elsewhere/epoch_2.pth')) == []  # the state is of another folder
+@pytest.fixture
+def moved(tmp_path):
+    """A run's folder that was moved, with a file of another run in it; what the run's state says of it."""
+    before, here = str(tmp_path / 'before'), tmp_path / 'here'
+    here.mkdir()
+    hooks = {'epochs': {'folder': before}}
+    torch.save({'meta': {}, 'checkpoint_hook': hooks, 'w': torch.ones(2)}, here / 'epoch_1.pth')
+    torch.save({'meta': {}, 'evaluation': {'best': {'folder': before}}}, here / 'best_mAP_epoch_1.pth')
+    torch.save({'meta': {}, 'checkpoint_hook': {'epochs': {'folder': '/another'}}}, here / 'epoch_3.pth')
+    torch.save({'meta': {}, 'checkpoint_hook': [1]}, here / 'epoch_4.pth')
+    files = ['epoch_1.pth', 'best_mAP_epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'epoch_4.pth']
+    return {'folder': before, 'files': files}, here
+
+
+def test_files_of_a_folder_that_was_moved_are_known_by_what_they_say(moved):
+    state, here = moved
+    assert known_files(state, 'files', str(here), str(here / 'epoch_5.pth')) == ['epoch_1.pth', 'best_mAP_epoch_1.pth']
+
+
+def test_without_a_move_there_are_no_files_of_another_folder(moved, tmp_path):
+    state, here = moved
+    assert known_files(state, 'files', str(here)) == []
+    assert known_files(state, 'files', str(here), str(tmp_path / 'elsewhere/epoch_5.pth')) == []  # of another folder
     (tmp_path / 'before').mkdir()
-    assert known_files(state, 'regular', here, own) == []  # that folder is still there: this is a copy of one file
+    assert known_files(state, 'files', str(here), str(here / 'epoch_5.pth')) == []  # that one is still there
 
 
 def test_links_and_folders_are_not_removed(tmp_path):

@@ -8,6 +8,7 @@ from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
 from mmdet.apis.checks import check_has_metrics
 from mmdet.apis.evaluation import check_eval_options, check_save_best
+from mmdet.apis.settings import EvaluationSettings
 from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.voc import VOCDataset
 from mmdet.datasets.wrappers import ConcatDataset
@@ -73,12 +74,19 @@ def test_the_rest_is_refused_in_one_line_that_says_who_asked(dataset, options, w
     assert message.startswith('--eval-options') and '\n' not in message and all(word in message for word in words)
 
 
+def check(dataset, evaluation):
+    """As a run of this config does."""
+    settings = EvaluationSettings(**evaluation)
+    names = dataset.metric_names(**settings.options) if hasattr(dataset, 'metric_names') else None
+    check_save_best(Config(dict(evaluation=evaluation)), settings.when['save_best'], names)
+
+
 @pytest.mark.parametrize('dataset, evaluation', [
     (coco(), dict(save_best='bbox_mAP_75')), (coco(), dict(save_best='AR@1000', metric=['bbox', 'proposal'], classwise=True)),
     (coco(), dict(save_best='auto')), (coco(), dict()), (voc(), dict(save_best='AP75', iou_thr=[0.5, 0.75])),
     (ConcatDataset([voc(), voc()]), dict(save_best='1_mAP')), (Plain(), dict(save_best='my_mAP'))])
 def test_the_best_checkpoint_may_be_told_by_any_number_of_an_evaluation(dataset, evaluation):
-    check_save_best(Config(dict(evaluation=evaluation)), dataset)
+    check(dataset, evaluation)
 
 
 @pytest.mark.parametrize('dataset, evaluation, words', [
@@ -89,7 +97,7 @@ def test_the_best_checkpoint_may_be_told_by_any_number_of_an_evaluation(dataset,
     (ConcatDataset([voc(), voc()]), dict(save_best='mAP'), "no number 'mAP'. Did you mean '1_mAP'?")])
 def test_another_name_is_refused_before_an_epoch_is_lost(dataset, evaluation, words):
     with pytest.raises(ConfigError) as error:
-        check_save_best(Config(dict(evaluation=evaluation)), dataset)
+        check(dataset, evaluation)
     assert str(error.value).startswith(f'evaluation.save_best: the evaluation gives {words}')
 
 

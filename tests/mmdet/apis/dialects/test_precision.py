@@ -127,6 +127,11 @@ def test_a_loss_scale_that_another_spelling_is_made_of_says_nothing_itself(tmp_p
         canonical(cfg)
 
 
+def test_a_level_that_another_spelling_is_made_of_says_nothing_itself(tmp_path):
+    (tmp_path / 'c.py').write_text("opt_level = 'O2'\nprecision = dict(opt_level=opt_level, dtype='bf16')")
+    assert canonical(Config.fromfile(tmp_path / 'c.py')).precision == dict(opt_level='O2', dtype='bfloat16')
+
+
 @pytest.mark.parametrize('option, level', [({}, 'O2'), ({'opt_level': 'O1'}, 'O1')])
 def test_a_level_counts_even_if_other_values_are_made_of_it(option, level, tmp_path):
     (tmp_path / 'c.py').write_text("opt_level = 'O2'\nloss_scale = 128.\nwork_dir = 'work_dirs/' + opt_level")
