@@ -1,4 +1,4 @@
-"""Checkpoints of runs that kept an average: MMCV's `ema_*` buffers come to the one form that is read here."""
+"""Checkpoints of runs that kept an average: those of MMCV and MMEngine come to the one form that is read here."""
 from __future__ import annotations
 
 import pytest
@@ -25,6 +25,16 @@ def test_an_mmcv_file_is_separated_into_average_and_learning_weights(prefix):
     found = separated(content)
     assert same(found['state_dict'], {**state, **averages})
     assert same(found['training_state_dict'], parameters) and same(learning_weights(found), state)
+
+
+def test_an_mmengine_file_is_separated_too():
+    """Its hook writes the average in place of the weights that learn, and these under `ema_state_dict`."""
+    state, parameters = network().state_dict(), dict(network().named_parameters())
+    averages = {name: torch.full_like(value, 7.0) for name, value in parameters.items()}
+    exchanged = {'steps': torch.tensor(3), **{f'module.{name}': value for name, value in state.items()}}
+    found = separated({'meta': {}, 'state_dict': {**state, **averages}, 'ema_state_dict': exchanged})
+    assert same(found['state_dict'], {**state, **averages})
+    assert same(found['training_state_dict'], state) and same(learning_weights(found), state)
 
 
 def test_a_file_without_averages_is_separated_into_itself():

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import logging
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -116,25 +115,6 @@ def test_hooks_are_called_around_run_epochs_and_iterations(tmp_path):
         ('before_train_epoch', 1, 2, 0), ('before_train_iter', 1, 2, 0), ('after_train_iter', 1, 2, 0),
         ('before_train_iter', 1, 3, 1), ('after_train_iter', 1, 3, 1), ('after_train_epoch', 1, 4, 2),
         ('after_run', 2, 4, 0)]
-
-
-@pytest.mark.parametrize('place, said', [('', ''), ('x.py:3: lr_config', 'x.py:3: lr_config: ')])
-def test_a_hook_that_cannot_serve_a_run_says_so_before_anything_is_written(tmp_path, place, said):
-    runner, written = make_runner(tmp_path), []
-    hook = StepLrUpdaterHook(step=[1])
-    hook.check_fits = Mock(side_effect=ConfigError('the run is too short'))
-    runner.register_hook(hook, place=place)
-    with pytest.raises(ConfigError, match=f'^{said}the run is too short$'):
-        runner.run([[{'img': torch.ones(4, 2)}] * 2], prepare=lambda: written.append('a work dir'))
-    assert not written and runner.iter == 0
-    hook.check_fits.assert_called_with(runner.max_epochs, 1)
-
-
-def test_a_work_dir_is_prepared_before_hooks_write_into_it(tmp_path):
-    runner, hook = make_runner(tmp_path, max_epochs=1), Recorder()
-    runner.register_hook(hook)
-    runner.run([[{'img': torch.ones(4, 2)}]], prepare=lambda: hook.calls.append(('', 'prepare')))
-    assert [call[1] for call in hook.calls][:3] == ['check_run', 'prepare', 'before_run']
 
 
 def test_hooks_run_by_priority_and_ties_in_the_order_of_registration(tmp_path):

@@ -117,6 +117,11 @@ class Run:
     def checkpoint(self, name='latest.pth'):
         return torch.load(self.folder / name, weights_only=True)
 
+    def training_state(self, name='latest.pth'):
+        """What the next iteration depends on."""
+        content = self.checkpoint(name)
+        return {'state_dict': content['state_dict'], 'optimizer': content['optimizer'], 'random': content['ranks'][0]['random']}
+
 
 @pytest.fixture(scope='session')
 def training(tools, tiny, tmp_path_factory):

@@ -19,11 +19,6 @@ EPOCHS, ITERS = 3, 7
 METRICS = ['bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m', 'bbox_mAP_l', 'bbox_mAP_copypaste']
 
 
-def training_state(run, name='latest.pth'):
-    content = run.checkpoint(name)
-    return {'state_dict': content['state_dict'], 'optimizer': content['optimizer'], 'random': content['ranks'][0]['random']}
-
-
 def test_a_run_leaves_logs_checkpoints_and_its_config(trained):
     log, record = (path.name for path in sorted(trained.folder.glob('*.log*')))
     assert re.fullmatch(r'\d{8}_\d{6}\.log', log) and record == f'{log}.json'
@@ -117,7 +112,7 @@ def test_calc_fps_reads_the_log(trained):
 
 def test_the_same_seed_gives_the_same_run_to_the_last_bit(trained, training, same):
     again = training()
-    assert same(training_state(again), training_state(trained))
+    assert same(again.training_state(), trained.training_state())
     for mode, ignored in (('train', ('time', 'data_time')), ('val', ())):
         for a, b in zip(again.of(mode), trained.of(mode)):
             assert {k: v for k, v in a.items() if k not in ignored} == {k: v for k, v in b.items() if k not in ignored}
@@ -132,21 +127,21 @@ def test_another_seed_gives_another_run(trained, tools, tiny, tmp_path):
 
 def test_the_number_of_workers_changes_nothing(trained, training, same):
     other = training('--cfg-options', 'data.workers_per_gpu=2')
-    assert same(training_state(other), training_state(trained))
+    assert same(other.training_state(), trained.training_state())
     assert other.of('val') == trained.of('val')
 
 
 def test_evaluation_changes_nothing_about_training(trained, training, same):
     other = training('--no-validate')
     assert other.of('val') == [] and len(other.of('train')) == EPOCHS * 3
-    assert same(training_state(other), training_state(trained))
+    assert same(other.training_state(), trained.training_state())
 
 
 def test_a_run_goes_on_from_a_checkpoint(trained, training, same):
     other = training('--resume-from', trained.folder / 'epoch_1.pth')
     assert [name for name in other.names if name.startswith('epoch')] == ['epoch_2.pth', 'epoch_3.pth']
     assert other.of('val') == trained.of('val')  # that of the first epoch too, which follows its checkpoint
-    assert same(training_state(other), training_state(trained))
+    assert same(other.training_state(), trained.training_state())
 
 
 def test_a_run_goes_on_from_the_middle_of_an_epoch(trained, training, same):
@@ -156,70 +151,7 @@ def test_a_run_goes_on_from_the_middle_of_an_epoch(trained, training, same):
     assert [name for name in stopped.names if name.startswith('iter')] == ['iter_10.pth', 'iter_9.pth']
     other = training('--auto-resume', *by_iteration, folder=stopped.folder)
     assert [name for name in other.names if name.startswith('iter')] == ['iter_18.pth', 'iter_21.pth']
-    assert same(training_state(other, 'iter_21.pth'), training_state(trained))
-
-
-def test_auto_resume_starts_anew_where_there_is_nothing(trained, training, same):
-    other = training('--auto-resume', '--max_steps', 8, '--no-validate')
-    assert same(other.checkpoint('epoch_1.pth')['state_dict'], trained.checkpoint('epoch_1.pth')['state_dict'])
-
-
-def test_auto_resume_of_a_finished_run_is_refused(training):
-    finished = training('--cfg-options', 'runner.max_epochs=1', '--no-validate')
-    before = {path: path.read_bytes() for path in finished.folder.iterdir()}
-    with pytest.raises(ConfigError, match=r'this run is finished \(1 epochs, 7 iterations\)\. Evaluate it .* --overwrite'):
-        training('--auto-resume', '--cfg-options', 'runner.max_epochs=1', '--no-validate', folder=finished.folder)
-    assert {path: path.read_bytes() for path in finished.folder.iterdir()} == before
-
-
-def test_a_finished_run_can_be_trained_longer(trained, training, same):
-    run = training('--cfg-options', 'runner.max_epochs=1')
-    training('--resume', 'auto', folder=run.folder)
-    assert same(training_state(run), training_state(trained)) and len(run.of('val')) == 4
-
-
-def test_overwrite_starts_anew_and_removes_only_what_a_run_made(trained, training, same):
-    run = training('--no-validate', '--cfg-options', 'runner.max_epochs=2')
-    (run.folder / 'notes.txt').write_text('mine')
-    training('--overwrite', '--max_steps', '7', '--no-validate', folder=run.folder)
-    assert len(run.of('train')) == 3
-    assert [name for name in run.names if name.endswith('.pth')] == ['epoch_1.pth', 'latest.pth']
-    assert (run.folder / 'notes.txt').read_text() == 'mine'
-    assert same(run.checkpoint()['state_dict'], trained.checkpoint('epoch_1.pth')['state_dict'])
-
-
-def test_a_new_run_sets_an_earlier_one_aside(training):
-    run = training('--max_steps', 8, '--no-validate')
-    left, config = set(run.names), run.checkpoint()['meta']['config']
-    with pytest.warns(UserWarning, match=r'had 2 checkpoints of another run, .* --auto-resume .* --overwrite'):
-        training('--max_steps', 3, '--no-validate', folder=run.folder)
-    aside, = run.folder.glob('earlier_*')
-    # Its config and its logs too, though both runs may have begun within a second.
-    assert {path.name for path in aside.iterdir()} == left
-    assert aside.name == f'earlier_{run.logs[-1].stem}'
-    assert torch.load(aside / 'latest.pth', weights_only=True)['meta']['config'] == config
-    assert [name for name in run.names if name.endswith('.pth')] == ['iter_3.pth', 'latest.pth']
-    training('--auto-resume', '--max_steps', 5, '--no-validate', folder=run.folder)
-    assert run.checkpoint()['meta']['iter'] == 5  # it goes on with the later run
-
-
-@pytest.mark.parametrize('options', [[], ['--overwrite']])
-def test_a_new_run_does_not_take_its_own_weights_away(training, options):
-    run = training('--max_steps', 2, '--no-validate')
-    before = run.names
-    with pytest.raises(ConfigError, match=r"is of an earlier run in this run's work dir; choose another --work-dir"):
-        training('--max_steps', 2, *options, '--cfg-options', f'load_from={run.folder}/latest.pth', folder=run.folder)
-    assert run.names == before
-
-
-def test_a_run_that_stopped_because_it_got_no_better_is_finished(training, tiny, tmp_path):
-    config = tmp_path / 'stopping.py'
-    config.write_text(f"_base_ = {str(tiny)!r}\n"
-                      "custom_hooks = [dict(type='EarlyStoppingHook', monitor='bbox_mAP', min_delta=9., patience=1)]\n")
-    run = training(config=config)
-    assert len(run.of('val')) == 2 and 'epoch_2.pth' in run.names and 'epoch_3.pth' not in run.names
-    with pytest.raises(ConfigError, match=r'this run is finished \(2 epochs, 14 iterations, bbox_mAP did not get better'):
-        training('--auto-resume', config=config, folder=run.folder)
+    assert same(other.training_state('iter_21.pth'), trained.training_state())
 
 
 def test_a_run_at_its_time_limit_says_that_it_can_go_on(tools, training, tiny, tmp_path, same, trained):
@@ -229,7 +161,7 @@ def test_a_run_at_its_time_limit_says_that_it_can_go_on(tools, training, tiny, t
     assert tools.modules['train'].main(words) == 75
     assert {'iter_1.pth'} <= set(os.listdir(tmp_path / 'run')) and not (tmp_path / 'run/finished.json').exists()
     run = training('--auto-resume', '--cfg-options', 'custom_hooks=None', config=config, folder=tmp_path / 'run')
-    assert same(training_state(run), training_state(trained)) and 'iter_1.pth' not in run.names
+    assert same(run.training_state(), trained.training_state()) and 'iter_1.pth' not in run.names
 
 
 @pytest.mark.parametrize('steps', [1, 7, 9])
@@ -256,7 +188,7 @@ def test_half_precision_learns_like_float32_and_resumes_to_the_same_weights(trai
     assert {value.dtype for value in whole.checkpoint()['state_dict'].values()} <= {torch.float32, torch.int64}
     begun = training('--no-validate', '--max_steps', 7, *half)
     resumed = training('--no-validate', '--resume-from', begun.folder / 'epoch_1.pth', *half)
-    assert same(training_state(resumed), training_state(whole))
+    assert same(resumed.training_state(), whole.training_state())
     assert resumed.checkpoint()['loss_scaler']['scale'] == 512.0
 
 
@@ -315,15 +247,6 @@ def test_print_config_prints_the_config_and_its_places(tools, tiny, capsys):
     assert re.fullmatch(r'6  # .*configs/_base_/models/ssd_demo.py:\d+\n', capsys.readouterr().out)
 
 
-def test_a_run_that_goes_on_from_an_older_checkpoint_sets_the_later_ones_aside(training):
-    run = training('--no-validate')
-    with pytest.warns(UserWarning, match='had 2 checkpoints from later in the run'):
-        training('--no-validate', '--resume-from', run.folder / 'epoch_1.pth', '--max_steps', 9, folder=run.folder)
-    assert [name for name in run.names if name.endswith('.pth')] == ['epoch_1.pth', 'iter_9.pth', 'latest.pth']
-    training('--no-validate', '--auto-resume', '--max_steps', 10, folder=run.folder)
-    assert run.checkpoint()['meta']['iter'] == 10  # on the newer branch
-
-
 def test_a_run_goes_on_between_epochs_with_larger_batches(training):
     """It evaluates the epoch that was saved and not evaluated, and knows the file that it goes on from."""
     run = training('--max_steps', 14, '--cfg-options', 'evaluation.start=9')
@@ -339,69 +262,11 @@ def test_a_run_goes_on_between_epochs_with_larger_batches(training):
     assert 'resumed epoch 2, iter 9' in run.logs[-1].read_text() and run.checkpoint()['meta']['iter'] == 10
 
 
-def test_a_new_run_begins_where_there_is_nothing_to_go_on_from_and_the_log_says_so(training):
-    run = training('--auto-resume', '--max_steps', 1, '--no-validate')
-    assert 'has no checkpoint to go on from: a new run begins' in run.logs[0].read_text()
-
-
-def test_the_config_may_ask_to_go_on_as_mmdetection_dumps_it(training):
-    run = training('--max_steps', 2, '--no-validate')
-    training('--max_steps', 3, '--no-validate', '--cfg-options', 'auto_resume=True', folder=run.folder)
-    assert 'resumed epoch 0, iter 2' in run.logs[-1].read_text()
-
-
-def test_starting_anew_and_going_on_contradict(training, trained):
-    with pytest.raises(ConfigError, match='--cfg-options: resume_from goes on with a run, --overwrite starts anew; choose one'):
-        training('--overwrite', '--cfg-options', f'resume_from={trained.folder}/latest.pth')
-    with pytest.raises(SystemExit):
-        training('--resume-from', '')
-
-
-def test_a_config_used_in_its_work_dir_stays_as_it_is_written(training, tiny, tmp_path):
-    config = tmp_path / 'mine.py'
-    config.write_text(f'# mine\n_base_ = {str(tiny)!r}\n')
-    training('--max_steps', 1, '--no-validate', config=config, folder=tmp_path)
-    assert config.read_text().startswith('# mine') and (tmp_path / 'iter_1.pth').exists()
-
-
 def test_options_that_change_nothing_are_said_to(training):
     run = training('--max_steps', 1, '--no-validate', '--gpu-id', 3, '--diff-seed')
     text = run.logs[0].read_text()
     assert '--gpu-id 3 has no effect: the run is on the CPU' in text
     assert '--diff-seed has no effect: there is one process' in text
-
-
-@pytest.mark.parametrize('wrong, complaint', [
-    (['--cfg-options', 'load_from=/nowhere.pth'], 'no such checkpoint'), (['--gpus', 0], '--gpus 0: expected a number'),
-    (['--cfg-options', 'evaluation.metric=mAP'], 'mAP'),
-    (['--max_steps', '-1'], 'expected a number of iterations'),
-    (['--cfg-options', 'optimizer_config.grad_clip.max_norm=-1'], 'more than 0'),
-    (['--cfg-options', 'optimizer.lr=-1'], r'--cfg-options: optimizer: SGD refused .*-1'),
-    (['--cfg-options', 'precision.opt_level=O3'], 'opt_level'),
-    ("lr_config = dict(_delete_=True, policy='cyclic', cyclic_times=100)",
-     r'wrong\.py:2: lr_config: cyclic_times 100: the run has only 21 iterations'),
-    ("momentum_config = dict(policy='fixed', warmup='constant', warmup_iters=5)\noptimizer = dict(_delete_=True, type='AdamW')",
-     r'wrong\.py:2: momentum_config: it makes the first of betas 1, which'),
-    ("custom_hooks = [dict(type='EMAHook'), dict(type='ExpMomentumEMAHook')]",
-     r'wrong\.py:2: custom_hooks\.0: EMAHook: ExpMomentumEMAHook averages'),
-    ("custom_hooks = [dict(type='ProfilerHook'),\n                dict(type='ProfilerHook', profile_iters=2)]",
-     r'wrong\.py:2: custom_hooks\.0: ProfilerHook: a process can have one profiler'),
-    ("evaluation = None\ncustom_hooks = [dict(type='EarlyStoppingHook', monitor='bbox_mAP')]",
-     r'wrong\.py:3: custom_hooks\.0: EarlyStoppingHook: nothing is evaluated in this run')])
-@pytest.mark.parametrize('anew', [[], ['--overwrite']])
-def test_a_run_that_cannot_start_costs_an_earlier_one_nothing(training, tiny, tmp_path, wrong, complaint, anew):
-    """`wrong` is on the command line, or lines of a config."""
-    run, config = training('--max_steps', 2, '--no-validate'), None
-    if isinstance(wrong, str):
-        config, text, wrong = tmp_path / 'wrong.py', wrong, []
-        config.write_text(f'_base_ = {str(tiny)!r}\n{text}\n')
-
-    def files():
-        return {path.name: path.read_bytes() for path in run.folder.iterdir() if not re.fullmatch(r'\d+_\d+\.log.*', path.name)}
-    before = files()
-    with pytest.raises(ValueError, match=complaint):
-        training(*anew, *wrong, config=config, folder=run.folder)
-    assert files() == before  # the config that was dumped, too
 
 
 def test_a_resumed_run_keeps_the_configs_own_weights_in_what_it_dumps(training, tiny, tmp_path, trained):

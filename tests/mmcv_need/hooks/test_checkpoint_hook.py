@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 import os
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +12,6 @@ from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.hooks import CheckpointHook, Hook
 from mmcv_need.hooks import checkpoint as module
-from mmcv_need.hooks import clock as clocks
 from mmcv_need.optimizer import OptimizerStep
 
 ITERS = 4  # of an epoch
@@ -238,33 +236,10 @@ def test_the_clock_saves_nothing_without_minutes_or_if_training_could_not_go_on_
     assert [line for line in lines if 'Saving' in line] == ['Saving checkpoint at 3 epochs']
 
 
-def test_several_processes_follow_rank_0s_clock_and_look_at_it_now_and_then(monkeypatch, clock):
-    asked = []
-
-    def broadcast(value, device):
-        asked.append(value)
-        return 1  # rank 0's
-    monkeypatch.setattr(clocks, 'broadcast_int', broadcast)
-    hook = CheckpointHook(minutes=10)
-    decided = [hook._is_time(SimpleNamespace(iter=i, world_size=2, device=None)) for i in range(120)]
-    assert [i + 1 for i, yes in enumerate(decided) if yes] == [50, 100] and asked == [0, 0]
-
-
-def test_two_of_them_keep_their_own_files_over_an_interruption(tmp_path):
-    def start(max_steps, resume):
-        model = Model()
-        step = OptimizerStep(torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
-        runner = EpochBasedRunner(9, model=model, optimizer=step, device=torch.device('cpu'), work_dir=str(tmp_path),
-                                  logger=logging.Logger('checkpoints'), max_steps=max_steps)
-        for hook in (CheckpointHook(interval=1, max_keep_ckpts=1), CheckpointHook(interval=3, by_epoch=False, minutes=1e-9)):
-            runner.register_hook(hook)
-        loader = Loader([{'x': torch.ones(1, 1)}] * ITERS)
-        if resume:
-            runner.resume(*find_latest(str(tmp_path)))
-            loader.done = runner.inner_iter
-        runner.run([loader])
-    start(9, resume=False)
-    start(14, resume=True)
+def test_two_of_them_keep_their_own_files_over_an_interruption(run, tmp_path):
+    given = dict(interval=1, max_keep_ckpts=1, minutes=None, others=[dict(interval=3, by_epoch=False, minutes=1e-9)])
+    run(9, max_steps=9, **given)
+    run(9, max_steps=14, resume_from='', **given)
     kept = checkpoints(sorted(os.listdir(tmp_path)))
     assert {'iter_3.pth', 'iter_6.pth', 'iter_9.pth', 'iter_12.pth'} <= set(kept)
     assert [name for name in kept if name not in ('iter_3.pth', 'iter_6.pth', 'iter_9.pth', 'iter_12.pth')] == ['iter_14.pth']
@@ -413,11 +388,3 @@ def test_a_disk_that_is_full_ends_the_run_and_leaves_the_older_file(run, tmp_pat
 def test_what_a_killed_run_left_half_written_is_removed_at_the_start(run, tmp_path):
     (tmp_path / 'epoch_1.pth.tmp.999999').write_bytes(b'half')
     assert checkpoints(run(1, interval=1)[0]) == ['epoch_1.pth'] and len(os.listdir(tmp_path)) == 3
-
-
-def test_helpers_of_hooks_count_from_one():
-    runner = SimpleNamespace(epoch=1, iter=5, inner_iter=3, data_loader=[0] * 4)
-    assert CheckpointHook.every_n_epochs(runner, 2) and not CheckpointHook.every_n_epochs(runner, 3)
-    assert CheckpointHook.every_n_iters(runner, 6) and not CheckpointHook.every_n_iters(runner, 5)
-    assert CheckpointHook.every_n_inner_iters(runner, 4) and not CheckpointHook.every_n_inner_iters(runner, -1)
-    assert CheckpointHook.end_of_epoch(runner)

@@ -368,19 +368,7 @@ def test_learning_weights_of_another_network_are_refused(damage):
         Run(EMAHook()).resume(content)
 
 
-# MMCV's and MMEngine's files
-
-
-def test_a_resumed_mmengine_file_goes_on_with_the_weights_that_learn_and_their_average():
-    source, hook = Run().train(3), EMAHook()
-    averages = {name: torch.full_like(value, 7.0) for name, value in source.network.named_parameters()}
-    state = source.network.state_dict()  # its hook writes the average in their place, and them under `ema_state_dict`
-    exchanged = {'steps': torch.tensor(3), **{f'module.{name}': value for name, value in state.items()}}
-    content = {'state_dict': {**state, **averages}, 'ema_state_dict': exchanged, 'optimizer': source.optimizer.state_dict(),
-               'meta': {'iter': 3}}
-    run = Run(hook, seed=99).resume(separated(content))
-    assert same(weights(run), weights(source)) and same(hook.average, averages)
-    assert same(learning_weights(separated(content)), state)  # what goes on without a hook, too
+# MMCV's files
 
 
 def test_a_resumed_mmcv_file_goes_on_with_its_average():
@@ -402,28 +390,6 @@ def test_what_the_hook_is_to_resume_from_the_run_must_be_resumed_from():
         Run(hook).train(1)
     content = Run(EMAHook()).train(2).checkpoint()
     Run(EMAHook(resume_from='work_dirs/old/latest.pth')).resume(content).train(1)
-
-
-@pytest.mark.parametrize('hook', [LinearMomentumEMAHook(warm_up=2), ExpMomentumEMAHook(total_iter=3)])
-def test_statistics_of_a_step_that_may_be_left_out_do_not_spoil_the_average(hook):
-    """While a step is accumulated its statistics may be no numbers; the average has what is finite, and stays so."""
-    run = Run(hook).train(2)
-    before = hook.average['norm.running_mean'].clone()
-    good = run.network.norm.running_mean.clone()
-    run.call('before_train_iter')
-    run.network.norm.running_mean[1] = float('nan')
-    run.call('after_train_iter')
-    run.iter += 1
-    after = hook.average['norm.running_mean']
-    assert torch.isfinite(after).all() and after[1] == before[1] and (after[[0, 2]] != before[[0, 2]]).all()
-    run.network.norm.running_mean.copy_(good)
-    run.train(1)
-    assert torch.isfinite(hook.average['norm.running_mean']).all()
-
-
-def test_two_averages_are_refused_for_each_would_take_the_others_for_the_weights():
-    with pytest.raises(ConfigError, match=r'^EMAHook: ExpMomentumEMAHook averages the weights already; keep one$'):
-        Run(EMAHook(), ExpMomentumEMAHook()).train(1)
 
 
 def test_an_average_says_its_momentum():
