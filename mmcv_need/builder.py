@@ -12,6 +12,7 @@ from torch import nn
 from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
 from mmcv_need.optim.fused_optimizers import FUSED, fused
+from mmcv_need.optim.optimizer_state import HOW
 from mmcv_need.optim.param_groups import Paramwise, parameter_groups
 from mmcv_need.refusals import refusal
 from mmcv_need.registry import Registry, build
@@ -22,7 +23,6 @@ UNSUITED = {'LBFGS': 'it evaluates the loss several times a step', 'SparseAdam':
             'Muon': 'it takes matrices only, and a detector has biases and convolutions'}
 CONSTRUCTORS = ('DefaultOptimizerConstructor',)
 OPTIONS = ('paramwise_cfg', 'constructor')  # of the section, but not of the optimizer
-HOW = ('foreach', 'fused', 'capturable')  # to compute; whether it can be is up to the device
 
 for _name, _class in vars(torch.optim).items():
     if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer \
@@ -105,7 +105,7 @@ def _check_values(make: functools.partial, config: Any, key: str) -> None:
             raise ConfigError(f'{_where(config, place)}expected True or False, not {value!r}')
     of_torch = FUSED.get(make.func.__name__, make.func)
     if of_torch is not None:
-        values = {name: value for name, value in make.keywords.items() if name not in HOW}
+        values = {name: value for name, value in make.keywords.items() if name not in HOW}  # which is up to the device
         _made(functools.partial(of_torch, **values), [{'params': [nn.Parameter(torch.zeros(1))]}], config, key)
 
 

@@ -63,7 +63,7 @@ class OptimizerStep:
 
     def begin(self, iteration: int) -> None:
         """Go on at an iteration without what was accumulated before it."""
-        self.begun, self.buffers_before = iteration, []
+        self.begun = iteration
         self.zero_grad()
 
     def zero_grad(self) -> None:

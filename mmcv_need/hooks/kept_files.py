@@ -23,9 +23,8 @@ def known_files(state: Mapping[str, Any], key: str, folder: str, resumed_from: O
     moved = resumed_from is not None and os.path.dirname(os.path.realpath(resumed_from)) == here and not os.path.isdir(before)
     if not isinstance(names, list) or not (before == here or moved):
         return []
-    if moved:
-        names = [name for name in names if isinstance(name, str) and before in _folders_of(os.path.join(folder, name))]
-    return [name for name in names if isinstance(name, str) and name == os.path.basename(name) and name.endswith('.pth')]
+    plain = [name for name in names if isinstance(name, str) and name == os.path.basename(name) and name.endswith('.pth')]
+    return [name for name in plain if before == here or before in _folders_of(os.path.join(folder, name))]
 
 
 def _folders_of(path: str) -> Set[Any]:

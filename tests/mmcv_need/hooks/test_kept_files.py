@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mmcv_need.hooks import kept_files
 from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
 
 
@@ -35,6 +36,15 @@ def moved(tmp_path):
 def test_files_of_a_folder_that_was_moved_are_known_by_what_they_say(moved):
     state, here = moved
     assert known_files(state, 'files', str(here), str(here / 'epoch_5.pth')) == ['epoch_1.pth', 'best_mAP_epoch_1.pth']
+
+
+def test_nothing_outside_of_the_folder_is_even_read(moved, tmp_path, monkeypatch):
+    state, here = moved
+    read = []
+    monkeypatch.setattr(kept_files, 'read_checkpoint', lambda path, tensors: read.append(path) or {})
+    state = {**state, 'files': ['../precious.pth', '/etc/x.pth', 'epoch_1.pth', 5]}
+    assert known_files(state, 'files', str(here), str(here / 'epoch_5.pth')) == []
+    assert read == [str(here / 'epoch_1.pth')]
 
 
 def test_without_a_move_there_are_no_files_of_another_folder(moved, tmp_path):
