@@ -6,53 +6,74 @@ from __future__ import annotations
 
 import datetime
 import io
-import os
-from typing import Any, Callable, Dict, List, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from mmcv_need import device as devices
 from mmcv_need.errors import UserError
+from mmcv_need.failures import PeerError
+from mmcv_need.heartbeat import Heartbeat, connect
+from mmcv_need.launch import is_launched
+from mmcv_need.rendezvous import meet
 from mmcv_need.serialization.torch_files import load_torch_file
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-TIMEOUT = datetime.timedelta(seconds=300)  # a dead peer is named after minutes, not after HCCL's half hour
+TIMEOUT = 300.0  # seconds: a dead peer is named after minutes, not after HCCL's half hour
+LEISURE = datetime.timedelta(days=2)  # what rank 0 does alone may take long: it waits for no card, and its end is seen
 
 
-def local_rank(launcher: str) -> int:
-    """Which card of this machine is this process's, from the launcher's environment."""
-    if launcher == 'none':
-        return 0
-    name = {'pytorch': 'LOCAL_RANK', 'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}[launcher]
-    if name not in os.environ:
-        started_by = {'pytorch': 'torchrun', 'slurm': 'srun', 'mpi': 'mpirun'}[launcher]
-        raise UserError(f'--launcher {launcher}: the environment has no {name}. Start the processes with {started_by}')
-    return int(os.environ[name])
+class _Group:
+    """The process group that this process is in.
+
+    Attributes:
+        store: shared by all its processes.
+        turns: how often all waited for rank 0.
+        heartbeat: on several machines.
+    """
+
+    def __init__(self, store: Any, heartbeat: Optional[Heartbeat]):
+        self.store, self.heartbeat, self.turns = store, heartbeat, 0
 
 
-def init_dist(launcher: str, backend: str) -> None:
+_group: Optional[_Group] = None
+
+
+def init_dist(launcher: str, backend: str, timeout: float = TIMEOUT) -> None:
     """Join the process group of a launcher's processes.
 
     Args:
-        launcher: 'pytorch' (torchrun), 'slurm' or 'mpi'. MASTER_ADDR and MASTER_PORT say where rank 0 listens.
+        launcher: 'pytorch' (torchrun, or --gpus), 'slurm' or 'mpi'.
         backend: gloo, nccl or hccl.
+        timeout: seconds that a collective waits for the other processes.
+
+    Raises:
+        UserError: see `meet`.
     """
-    names = {'pytorch': ('RANK', 'WORLD_SIZE'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
-             'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE')}[launcher]
-    missing = [name for name in (*names, 'MASTER_ADDR') if name not in os.environ]
-    if missing:
-        raise UserError(f"--launcher {launcher}: the environment has no {', '.join(missing)}")
-    os.environ.setdefault('MASTER_PORT', '29500')
-    rank, size = (int(os.environ[name]) for name in names)
-    dist.init_process_group(backend, init_method='env://', rank=rank, world_size=size, timeout=TIMEOUT)
+    global _group
+    patience = datetime.timedelta(seconds=timeout)
+    store, rank, size = meet(launcher, patience)
+    elsewhere = size > 1 and not is_launched() and devices.TORCH_VERSION >= (1, 11)
+    heartbeat = Heartbeat(connect(patience), rank, size) if elsewhere else None
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
+    _group = _Group(dist.PrefixStore('turns', store), heartbeat)
 
 
 def leave_dist() -> None:
     """Leave the process group, if there is one, when all is done: a process that just ends may be aborted by its threads."""
+    global _group
+    if _group and _group.heartbeat:
+        _group.heartbeat.stop()
+    _group = None
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def missing_processes() -> str:
+    """After a collective failed: who gives no sign of life, in words; '' if that cannot be told."""
+    return _group.heartbeat.missing() if _group and _group.heartbeat else ''
 
 
 def get_dist_info() -> Tuple[int, int]:
@@ -83,26 +104,34 @@ def broadcast_buffers(module: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
-def on_rank_0(action: Callable[[], Any], rank: int, device: torch.device) -> Any:
-    """Do something on rank 0 alone; what a user can mend of it ends every rank, so that none is left waiting for the others.
+def on_rank_0(action: Callable[[], Any]) -> Any:
+    """Do something on rank 0 alone, while the others wait, however long it takes: in no collective, which would time out.
+
+    What a user can mend of it ends every rank, so that none is left waiting for the others. If rank 0 is gone, whoever
+    started the processes ends the others.
 
     Args:
         action: for rank 0.
-        rank: this process's.
-        device: this process's.
 
     Returns:
         What the action gives; None on other ranks.
     """
-    result: Any = None
-    error: Union[UserError, OSError, None] = None
-    if rank == 0:
-        try:
-            result = action()
-        except (UserError, OSError) as problem:
-            error = problem
-    if any_over_ranks(torch.tensor(error is not None, device=device)):
-        raise error or UserError('another process cannot go on; see what that says')
+    if _group is None:
+        assert get_dist_info()[1] == 1, 'init_dist makes the group'
+        return action()
+    _group.turns += 1
+    turn = str(_group.turns)
+    if dist.get_rank() > 0:
+        _group.store.wait([turn], LEISURE)
+        if _group.store.get(turn) != b'done':
+            raise PeerError('rank 0 cannot go on; see what it says')
+        return None
+    try:
+        result = action()
+    except (UserError, OSError):
+        _group.store.set(turn, 'failed')
+        raise
+    _group.store.set(turn, 'done')
     return result
 
 
@@ -113,6 +142,16 @@ def any_over_ranks(flag: torch.Tensor) -> torch.Tensor:
     count = flag.to(torch.int32)
     dist.all_reduce(count)
     return count > 0
+
+
+def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
+    """() mean over the ranks of a value on the device, in float32. No rank waits for its device; no gradient passes."""
+    size = get_dist_info()[1]
+    if size == 1:
+        return value
+    total = value.detach().to(torch.float32)  # a copy: counts are integers
+    dist.all_reduce(total)
+    return total / size
 
 
 def mean_over_ranks(values: Dict[str, float], device: torch.device) -> Dict[str, float]:

@@ -12,9 +12,12 @@ from torch.nn.parallel import DistributedDataParallel
 from mmcv_need.data_parallel import Prepare, place, to_device
 from mmcv_need.precision import Precision
 
+_ACCEPTED = inspect.signature(DistributedDataParallel.__init__).parameters
 # Buffers are not sent round in every step; torch 2.13 renamed the argument.
-_RENAMED = 'forward_sync_buffers' in inspect.signature(DistributedDataParallel.__init__).parameters
-NO_BUFFER_SYNC: Dict[str, Any] = {'forward_sync_buffers' if _RENAMED else 'broadcast_buffers': False}
+NO_BUFFER_SYNC: Dict[str, Any] = {
+    'forward_sync_buffers' if 'forward_sync_buffers' in _ACCEPTED else 'broadcast_buffers': False}
+# Every step uses the same parameters, so their use need not be looked for; torch has that since 1.12.
+SAME_EVERY_STEP: Dict[str, Any] = {'static_graph': True} if 'static_graph' in _ACCEPTED else {}
 
 
 class MMDistributedDataParallel(DistributedDataParallel):
@@ -33,8 +36,9 @@ class MMDistributedDataParallel(DistributedDataParallel):
 
     def __init__(self, module: nn.Module, device: torch.device, prepare: Optional[Prepare] = None,
                  find_unused_parameters: bool = False, precision: Optional[Precision] = None):
+        graph = {'find_unused_parameters': True} if find_unused_parameters else SAME_EVERY_STEP
         super().__init__(place(module, device), device_ids=None if device.type == 'cpu' else [device.index],
-                         find_unused_parameters=find_unused_parameters, gradient_as_bucket_view=True, **NO_BUFFER_SYNC)
+                         gradient_as_bucket_view=True, **NO_BUFFER_SYNC, **graph)
         self.on = device
         self.prepare = prepare
         self.computing = precision.applied_to(self.module) if precision else nullcontext

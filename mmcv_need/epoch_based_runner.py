@@ -71,6 +71,7 @@ class EpochBasedRunner:
         self.watch = UpdateWatch(optimizer, logger)
         self.resumed_from: Optional[str] = None
         self._resumed_place: Optional[PlaceInRun] = None
+        self._about = False
         self._hooks: List[Tuple[int, Any, str]] = []
 
     @property
@@ -227,17 +228,18 @@ class EpochBasedRunner:
         """
         checkpoint = checkpoint_of(self, {'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter}, save_optimizer)
         path = os.path.join(self.work_dir, filename)
-        on_rank_0(partial(save_checkpoint, checkpoint, path, latest), self.rank, self.device)
+        on_rank_0(partial(save_checkpoint, checkpoint, path, latest))
         return path
 
-    def resume(self, path: str, checkpoint: Optional[Mapping[str, Any]] = None) -> None:
+    def resume(self, path: str, checkpoint: Optional[Mapping[str, Any]] = None, about: bool = False) -> None:
         """Go on exactly where a checkpoint was written: weights, optimizer, random numbers, place in the epoch, logs.
 
         Args:
             path: of the file.
             checkpoint: its content, if it has been read.
+            about: see `among`.
         """
-        self.resumed_from = path
+        self.resumed_from, self._about = path, about
         self._resumed_place = restore(self, path, read_checkpoint(path) if checkpoint is None else checkpoint)
         self.logger.info('resumed epoch %d, iter %d', self.epoch, self.iter)
 
@@ -251,7 +253,7 @@ class EpochBasedRunner:
     def _settle_place(self, epoch_len: int) -> None:
         """Where a resumed run goes on; a step that was accumulated among other batches begins anew."""
         if self._resumed_place:
-            place = among(self._resumed_place, epoch_len, self.logger)
+            place = among(self._resumed_place, epoch_len, self.logger, self._about)
             if place.iter != self.iter:
                 self.optimizer.begin(place.iter)
             self.epoch, self.iter, self.inner_iter = place[:3]

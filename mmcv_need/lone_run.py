@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Iterable, Iterator, List
 
-import torch
-
 from mmcv_need.dist_utils import on_rank_0
 from mmcv_need.errors import UserError
 
@@ -22,7 +20,7 @@ LOCK = '.lock'
 
 
 @contextmanager
-def lone_run(folders: Iterable[str], rank: int, device: torch.device) -> Iterator[None]:
+def lone_run(folders: Iterable[str]) -> Iterator[None]:
     """Within this, a run has its folders for itself; rank 0 holds them, and lets them go whatever way it ends.
 
     Raises:
@@ -31,7 +29,7 @@ def lone_run(folders: Iterable[str], rank: int, device: torch.device) -> Iterato
     held: List[int] = []
     try:
         for folder in sorted({os.path.realpath(folder) for folder in folders}):
-            on_rank_0(partial(lock, folder, held), rank, device)
+            on_rank_0(partial(lock, folder, held))
         yield
     finally:
         for descriptor in held:

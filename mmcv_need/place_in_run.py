@@ -46,10 +46,17 @@ def place_of(meta: Mapping[str, Any], path: str) -> PlaceInRun:
     return PlaceInRun(**counts, epoch_len=epoch_len or None)
 
 
-def among(place: PlaceInRun, epoch_len: int, logger: Logger) -> PlaceInRun:
+def among(place: PlaceInRun, epoch_len: int, logger: Logger, about: bool = False) -> PlaceInRun:
     """The same place in a run whose epochs have `epoch_len` iterations, and a line in the log where that is another one.
 
     A place within an epoch means something only among the same batches; between epochs, iterations count anew.
+
+    Args:
+        place: as it was written.
+        epoch_len: iterations of an epoch now.
+        logger: of the run.
+        about: whether, within an epoch of other batches, the same share of the epoch will do: some pictures come twice in
+            it, and some not at all.
 
     Raises:
         CheckpointError: there is none.
@@ -66,6 +73,11 @@ def among(place: PlaceInRun, epoch_len: int, logger: Logger) -> PlaceInRun:
         inner = 0
     if inner == before:  # all of an epoch but its end, at which there may have been something to do
         epoch, inner = epoch + 1, 0
+    if inner and about:
+        share = PlaceInRun(epoch, epoch * epoch_len + inner * epoch_len // before, inner * epoch_len // before, epoch_len)
+        logger.warning('%d of %d iterations of epoch %d were done; the run goes on after %d of %d. In this epoch some pictures '
+                       'come twice and some not at all', inner, before, epoch + 1, share.inner_iter, epoch_len)
+        return share
     if inner:
         raise CheckpointError(f'the checkpoint was written after {inner} of {before} iterations of an epoch, which now has '
                               f'{epoch_len}: data, batch or number of processes changed. Set them back, or resume from a '

@@ -4,11 +4,12 @@ from __future__ import annotations
 import os
 import re
 import socket
+from functools import partial
 from typing import Dict
 
 import torch
 
-from mmcv_need.dist_utils import barrier, get_dist_info
+from mmcv_need.dist_utils import on_rank_0
 from mmcv_need.errors import CheckpointError, did_you_mean
 
 # Names as MMDetection's configs write them. The address carries the first digits of the file's sha256.
@@ -39,13 +40,14 @@ def local_file(source: str) -> str:
     if not address.startswith(('https://', 'http://', 'file://')):
         raise CheckpointError(f"'{source}' is no known name of weights.{did_you_mean(source, NAMED)}")
     cached = os.path.join(cache_folder(), os.path.basename(address))
-    if not os.path.isfile(cached) and get_dist_info()[0] == 0:
-        _download(source, address, cached)
-    barrier()
+    on_rank_0(partial(_download, source, address, cached))
     return cached
 
 
 def _download(source: str, address: str, cached: str) -> None:
+    """Make the file `cached`, if it is not there."""
+    if os.path.isfile(cached):
+        return
     digits = re.search(r'-([0-9a-f]{8,})\.pth$', address)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)  # where packets are dropped, the system would wait for minutes

@@ -34,5 +34,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == '__main__':
-    from mmdet.apis.command_line import run
+    from mmdet.apis.endings import run
     run(main)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from logging import Logger
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
@@ -20,13 +20,15 @@ from mmcv_need.registry import build
 from mmdet.apis import test_detector
 from mmdet.apis.checks import require
 from mmdet.apis.classes import check_classes, warn_of_other_classes
-from mmdet.apis.command_line import add_card_options, add_common_options, idle_options, read_config, run, start_device
+from mmdet.apis.command_line import add_common_options, idle_options, read_config, start_device
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset, mirror_too
 from mmdet.apis.dialects import override_precision
+from mmdet.apis.endings import run
 from mmdet.apis.evaluation import add_eval_options, eval_arguments, report, take_eval_options
 from mmdet.apis.inference import load_detector
 from mmdet.apis.painting import painted_paths, save_painted, show_painted
+from mmdet.apis.processes import add_card_options, in_processes
 from mmdet.apis.results import SUFFIXES, check_writable, prepare_file, prepare_folder, write_results
 from mmdet.apis.settings import DataSettings
 from mmdet.apis.test import finish_batch
@@ -103,8 +105,11 @@ def deliver(args: argparse.Namespace, options: Mapping[str, Any], results: Seque
             json.dump({'config': args.config, 'metric': metric}, file)
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> Optional[int]:
     args = parse(arguments)
+    status = in_processes(args, main, arguments)
+    if status is not None:
+        return status
     cfg = read_config(args)
     override_precision(cfg, args.opt_level)
     require(cfg, 'model', 'data')

@@ -26,26 +26,25 @@ from mmcv_need.work_dir import claim_timestamp, mark_finished, unmark_finished
 from mmdet.apis import train_detector
 from mmdet.apis.auto_scale_lr import enable_auto_scale_lr, scaled_lr
 from mmdet.apis.checks import check_sections, evaluates, require
-from mmdet.apis.command_line import (
-    add_card_options,
-    add_common_options,
-    choose_seed,
-    idle_options,
-    read_config,
-    run,
-    start_device,
-)
+from mmdet.apis.command_line import add_common_options, choose_seed, idle_options, read_config, start_device
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
+from mmdet.apis.endings import RESUMABLE, run
 from mmdet.apis.env import env_info
-from mmdet.apis.resuming import add_resume_options, checkpoints_of, goes_on_by_itself, resumed_checkpoint, resumed_seed
+from mmdet.apis.processes import add_card_options, in_processes
+from mmdet.apis.resuming import (
+    add_resume_options,
+    batch_of,
+    checkpoints_of,
+    goes_on_by_itself,
+    resumed_checkpoint,
+    resumed_seed,
+)
 from mmdet.apis.train import build_precision
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
 from mmdet.version import __version__
-
-RESUMABLE = 75  # exit status of a run that stopped before its end and can go on: EX_TEMPFAIL of sysexits.h
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -54,7 +53,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where logs and checkpoints go; work_dirs/<config name> by default')
     add_resume_options(parser)
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
-    parser.add_argument('--gpus', type=int, default=1, help='number of cards; for more than 1 use torchrun --nproc_per_node N')
     add_card_options(parser)
     parser.add_argument('--seed', type=int, help='of weights, order and augmentation; drawn and logged if not given')
     parser.add_argument('--diff-seed', action='store_true',
@@ -79,11 +77,6 @@ def settle(args: argparse.Namespace) -> Config:
     require(cfg, 'model.train_cfg')
     if args.max_steps < 0:
         raise ConfigError(f'--max_steps {args.max_steps}: expected a number of iterations, or 0 for all')
-    if args.gpus < 1:
-        raise ConfigError(f'--gpus {args.gpus}: expected a number of cards, 1 or more')
-    if args.launcher == 'none' and args.gpus > 1:
-        raise ConfigError(f'--gpus {args.gpus}: several cards need a process each: torchrun --nproc_per_node {args.gpus} '
-                          f'tools/train.py {args.config} --launcher pytorch')
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg['work_dir'] = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg['deterministic'] = args.deterministic or bool(cfg.get('deterministic'))
@@ -140,14 +133,14 @@ def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Opt
 def train(args: argparse.Namespace, cfg: Config, device: Any) -> int:
     """Train in folders that no other run writes to; the exit status."""
     rank, world_size = get_dist_info()
-    resume_from = resumed_checkpoint(args, cfg, rank, device)
+    resume_from = resumed_checkpoint(args, cfg, device)
     cfg['seed'] = choose_seed(resumed_seed(resume_from, cfg.seed) if resume_from else cfg.seed, device)
     seed_everything(cfg.seed + (rank if args.diff_seed else 0))
     scaling = scaled_lr(cfg, world_size)
     # Before the data: weights that are missing show within a second. A checkpoint has all of them.
     model = build(without_weights(cfg) if resume_from else cfg, DETECTORS, key='model')
     dataset = build_dataset(cfg, 'train')
-    timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir), rank, device)
+    timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir))
     logger, meta = start_log(args, cfg, device, timestamp)
     if scaling:
         logger.info('%s%s', scaling, '; what the checkpoint says goes before it' if resume_from else '')
@@ -155,19 +148,23 @@ def train(args: argparse.Namespace, cfg: Config, device: Any) -> int:
         logger.info('%s has no checkpoint to go on from: a new run begins', checkpoints_of(cfg))
     prepare = partial(prepare_work_dir, args, cfg, resume_from, timestamp)
     runner = train_detector(model, dataset, cfg, device=device, logger=logger, validate=not args.no_validate,
-                            meta={**meta, 'CLASSES': list(dataset.CLASSES)}, max_steps=args.max_steps or None,
-                            timestamp=timestamp, resume_from=resume_from, prepare=partial(on_rank_0, prepare, rank, device))
+                            meta={**meta, **batch_of(cfg, world_size), 'CLASSES': list(dataset.CLASSES)},
+                            max_steps=args.max_steps or None, timestamp=timestamp, resume_from=resume_from,
+                            about=args.allow_batch_change, prepare=partial(on_rank_0, prepare))
     if runner.complete:
-        on_rank_0(partial(mark_finished, cfg.work_dir, runner.epoch, runner.iter, runner.stopped), rank, device)
+        on_rank_0(partial(mark_finished, cfg.work_dir, runner.epoch, runner.iter, runner.stopped))
     return 0 if runner.complete else RESUMABLE
 
 
 def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
+    status = in_processes(args, main, arguments, settle)
+    if status is not None:
+        return status
     cfg = settle(args)
     device = start_device(args, cfg)
     build_precision(cfg, device)  # what the device cannot do is said before there is anything else
-    with lone_run((cfg.work_dir, checkpoints_of(cfg)), get_dist_info()[0], device):
+    with lone_run((cfg.work_dir, checkpoints_of(cfg))):
         return train(args, cfg, device)
 
 

@@ -43,7 +43,7 @@ class BestCheckpoint:
         Raises:
             ConfigError: there is no such metric among the values, or it is no number.
         """
-        better = on_rank_0(partial(self._is_better, runner, values), runner.rank, runner.device) or False
+        better = on_rank_0(partial(self._is_better, runner, values)) or False
         if not broadcast_int(int(better), runner.device):
             return
         number, before = place['epoch' if unit == 'epoch' else 'iteration'], self.file

@@ -54,7 +54,7 @@ class EarlyStoppingHook(Hook):
 
     def evaluated(self, runner: Any, values: Dict[str, Any]) -> None:
         """Judge an evaluation. Rank 0 has the values and decides for all."""
-        reason = on_rank_0(partial(self.reason_to_stop, runner, values), runner.rank, runner.device)
+        reason = on_rank_0(partial(self.reason_to_stop, runner, values))
         if broadcast_int(int(reason is not None), runner.device):
             runner.stop(reason or f'{self.monitor} gets no better', resumable=False)
 

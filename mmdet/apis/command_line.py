@@ -1,22 +1,26 @@
-"""What the command lines share: options, reading the config, and one line for an error instead of a traceback."""
+"""What the command lines share: options, reading the config, device and process group, seed."""
 from __future__ import annotations
 
 import argparse
 import os
 import random
-import sys
 import warnings
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, List, Optional
 
+from mmcv_need import cores
 from mmcv_need import device as devices
 from mmcv_need.arguments import is_number
 from mmcv_need.config import Config, DictAction
-from mmcv_need.dist_utils import LAUNCHERS, broadcast_int, get_dist_info, init_dist, leave_dist, local_rank
-from mmcv_need.errors import ConfigError, UserError
+from mmcv_need.dist_utils import broadcast_int, get_dist_info, init_dist
+from mmcv_need.errors import ConfigError
+from mmcv_need.launch import is_launched
+from mmcv_need.orphans import die_with_parent
 from mmcv_need.registry import build
+from mmcv_need.rendezvous import LAUNCHERS, local_rank
 from mmdet.apis.checks import check_top_level
 from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical
+from mmdet.apis.processes import card_device, cards_of, check_cards
 from mmdet.apis.settings import DistSettings
 
 
@@ -33,36 +37,14 @@ def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--c
     parser.add_argument('--local_rank', '--local-rank', type=int, help='set by old launchers')
 
 
-def add_card_options(parser: argparse.ArgumentParser) -> None:
-    cards = parser.add_mutually_exclusive_group()
-    cards.add_argument('--gpu-ids', type=int, nargs='+', help='which card')
-    cards.add_argument('--gpu-id', type=int, help='which card')
-
-
-def card_device(args: argparse.Namespace) -> str:
-    """`--device`, with the card that `--gpu-id` or `--gpu-ids` names.
-
-    Raises:
-        ConfigError: several cards for one process, or one card for several processes.
-    """
-    cards = args.gpu_ids or ([] if args.gpu_id is None else [args.gpu_id])
-    if args.launcher != 'none' and (cards or ':' in args.device):
-        raise ConfigError(f'with --launcher {args.launcher} each process takes a card of its own; name none')
-    if len(cards) > 1:
-        raise ConfigError(f'several cards need a process each: torchrun --nproc_per_node {len(cards)} ... '
-                          f'--launcher pytorch')
-    if cards and ':' in args.device:
-        raise ConfigError(f'--device {args.device} and --gpu-id {cards[0]} both name a card; keep one')
-    return f'{args.device}:{cards[0]}' if cards and args.device != 'cpu' else args.device
-
-
 def idle_options(args: argparse.Namespace, device: Any, world_size: int) -> List[str]:
     """A line for each option that was given and changes nothing here."""
     lines = []
-    cards = args.gpu_ids or ([] if args.gpu_id is None else [args.gpu_id])
+    cards = cards_of(args)
     if cards and device.type == 'cpu':
-        lines.append(f"{'--gpu-ids' if args.gpu_ids else '--gpu-id'} {cards[0]} has no effect: the run is on the CPU")
-    if args.launcher != 'none' and getattr(args, 'gpus', 1) != 1:
+        option, named = '--gpu-ids' if args.gpu_ids else '--gpu-id', ' '.join(map(str, cards))
+        lines.append(f'{option} {named} has no effect: the run is on the CPU')
+    if args.launcher != 'none' and args.gpus not in (None, world_size):
         lines.append(f'--gpus {args.gpus} has no effect: --launcher {args.launcher} started {world_size} processes')
     if world_size == 1 and getattr(args, 'diff_seed', False):
         lines.append('--diff-seed has no effect: there is one process')
@@ -85,9 +67,11 @@ def start_device(args: argparse.Namespace, cfg: Config) -> Any:
     """The device of this process; in a run of several, the process group too."""
     if args.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    device = devices.select(card_device(args), index=local_rank(args.launcher))
+    index = local_rank(args.launcher)
+    device = devices.select(card_device(args, is_launched(), index), index=index)
     if args.launcher != 'none':
         start_processes(args.launcher, device, cfg)
+        check_cards(args, device, get_dist_info()[1])
     devices.set_deterministic(bool(cfg.get('cudnn_benchmark')), bool(cfg.get('deterministic')))
     return device
 
@@ -98,10 +82,21 @@ def start_processes(launcher: str, device: Any, cfg: Config) -> None:
     backend = devices.backend(device, wanted.backend)
     if wanted.port is not None:
         os.environ.setdefault('MASTER_PORT', str(wanted.port))
-    init_dist(launcher, backend)
+    stay_in_place()
+    init_dist(launcher, backend, wanted.timeout)
     if wanted.backend not in (None, backend):
         warnings.warn(f"{cfg.where('dist_params.backend')}: dist_params.backend='{wanted.backend}' is not for {device.type}; "
                       f"the processes use '{backend}'", UserWarning, stacklevel=2)
+
+
+def stay_in_place() -> None:
+    """A process of torchrun ends with it, and keeps to its share of the cores; those of `launch` do already.
+
+    Slurm and MPI see to both themselves.
+    """
+    if 'TORCHELASTIC_RUN_ID' in os.environ and not is_launched():
+        die_with_parent(os.getppid())
+        cores.bind(int(os.environ['LOCAL_RANK']), int(os.environ['LOCAL_WORLD_SIZE']))
 
 
 def choose_seed(given: Optional[int], device: Any) -> int:
@@ -109,36 +104,3 @@ def choose_seed(given: Optional[int], device: Any) -> int:
     if given is not None and (not is_number(given, int) or not 0 <= given < 2 ** 32):
         raise ConfigError(f'seed: expected an integer of 0 or more, below 2^32, not {given!r}')
     return broadcast_int(random.SystemRandom().randrange(2**31) if given is None else given, device)
-
-
-def print_warning(message: Any, *_: Any, **__: Any) -> None:
-    """One line on stderr, by rank 0 only; before there is a process group, torchrun's RANK says who that will be."""
-    rank, world_size = get_dist_info()
-    if (str(rank) if world_size > 1 else os.environ.get('RANK', '0')) == '0':
-        print(f'warning: {message}', file=sys.stderr)
-
-
-def run(main: Callable[[Sequence[str]], Any]) -> None:
-    """Call a command line's `main`: what the user can mend is one line on stderr and status 2, an interrupt status 130.
-
-    So is a file or folder that cannot be used. What `main` returns is the status otherwise.
-
-    A warning is one line too, whatever the number of processes.
-    """
-    warnings.showwarning = print_warning
-    try:
-        status = main(sys.argv[1:])
-        leave_dist()
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        print(f'error: {error.filename}: {error.strerror}', file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        sys.exit(130)
-    if status:
-        sys.exit(status)

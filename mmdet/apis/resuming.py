@@ -4,15 +4,18 @@ from __future__ import annotations
 import argparse
 import os
 from functools import partial
-from typing import Any, Optional
+from typing import Any, Dict, Mapping, Optional
 
+from mmcv_need.arguments import is_number
 from mmcv_need.checkpoint import Loaded, find_latest, read
 from mmcv_need.config import Config
-from mmcv_need.dist_utils import gather_plain, on_rank_0
+from mmcv_need.dist_utils import gather_plain, get_dist_info, on_rank_0
 from mmcv_need.earlier_runs import finish_clearing
 from mmcv_need.errors import ConfigError
+from mmcv_need.registry import build
 from mmcv_need.work_dir import checkpoint_folder, finished_place
 from mmdet.apis.dialects.spellings import lookup
+from mmdet.apis.settings import DataSettings
 
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,8 @@ def add_resume_options(parser: argparse.ArgumentParser) -> None:
                         help='go on from the newest checkpoint of the work dir, if there is one; refused if it is finished')
     resume.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help="MMDetection 3's name of both: a checkpoint, or auto, which is the default")
+    parser.add_argument('--allow-batch-change', action='store_true',
+                        help='go on although a step has more or fewer pictures than before (cards x samples_per_gpu)')
     resume.add_argument('--overwrite', action='store_true',
                         help='start anew, and remove what an earlier run left in the work dir')
 
@@ -33,15 +38,44 @@ def _path(text: str) -> str:
     return text
 
 
-def resumed_checkpoint(args: argparse.Namespace, cfg: Config, rank: int, device: Any) -> Optional[Loaded]:
+def resumed_checkpoint(args: argparse.Namespace, cfg: Config, device: Any) -> Optional[Loaded]:
     """The checkpoint that a run goes on from, on every rank; rank 0 chooses. The run has its folders for itself by then.
 
     Raises:
-        UserError: see `choose_checkpoint`.
+        UserError: see `choose_checkpoint` and `check_batch`.
     """
-    chosen = on_rank_0(partial(choose_checkpoint, args, cfg), rank, device)
+    rank, world_size = get_dist_info()
+    chosen = on_rank_0(partial(choose_checkpoint, args, cfg))
     path = gather_plain(chosen.path if chosen else None, device)[0]
-    return chosen if rank == 0 or path is None else read(path)
+    if path is None:
+        return None
+    checkpoint = chosen if rank == 0 else read(path)
+    if not args.allow_batch_change:
+        check_batch(checkpoint, batch_of(cfg, world_size))
+    return checkpoint
+
+
+def batch_of(cfg: Config, world_size: int) -> Dict[str, int]:
+    """How many pictures a step has, over all processes, and on how many they are: for the checkpoints of a run."""
+    samples, _ = build(cfg, DataSettings, key='data').for_section('train')
+    return {'global_batch': samples * world_size, 'world_size': world_size}
+
+
+def check_batch(checkpoint: Loaded, now: Mapping[str, int]) -> None:
+    """A step has as many pictures as it had: then the order of the data goes on as it was, on however many processes.
+
+    Raises:
+        ConfigError: it has not. A checkpoint that does not say, as MMDetection's, is taken as it is.
+    """
+    meta = checkpoint.content.get('meta') or {}
+    batch, processes = meta.get('global_batch'), meta.get('world_size')
+    if batch in (None, now['global_batch']):
+        return
+    fits = batch // now['world_size'] if is_number(batch, int) and batch % now['world_size'] == 0 else None
+    same = f'--cfg-options data.samples_per_gpu={fits}' if fits else f'{processes} processes'
+    raise ConfigError(f"{checkpoint.path}: was trained with {batch} pictures a step ({processes} process(es)); now a step has "
+                      f"{now['global_batch']} ({now['world_size']} process(es)). Go on as before with {same}, or say "
+                      f'--allow-batch-change, and mind the learning rate')
 
 
 def choose_checkpoint(args: argparse.Namespace, cfg: Config) -> Optional[Loaded]:

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Dict, Optional, Sequence
 
 from mmcv_need.config import Config
+from mmcv_need.dist_utils import on_rank_0
 from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook, IterTimerHook
 from mmcv_need.hooks.profiler import profiler_of_environment
@@ -57,6 +59,6 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
         results = test_detector(runner.model, loader)
-        return dataset.evaluate(results, logger=runner.logger, **settings.options) if runner.rank == 0 else {}
+        return on_rank_0(partial(dataset.evaluate, results, logger=runner.logger, **settings.options)) or {}
 
     return EvalHook(evaluate, names=names, **settings.when)

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from mmcv_need.arguments import listed
+from mmcv_need.dist_utils import TIMEOUT
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.registry import LAZY
@@ -106,10 +107,18 @@ class OptimizerSettings:
 
 
 class DistSettings:
-    """`dist_params`: the backend of the process group, where the device can use it; the port where rank 0 listens."""
+    """`dist_params`: how the processes of a run work together.
 
-    def __init__(self, backend: Optional[str] = None, port: Optional[int] = None):
-        self.backend, self.port = backend, port
+    Args:
+        backend: of the process group, where the device can use it.
+        port: where rank 0 listens.
+        timeout: seconds that a process waits for the others before it gives the run up.
+    """
+
+    def __init__(self, backend: Optional[str] = None, port: Optional[int] = None, timeout: float = TIMEOUT):
+        if not 1 <= timeout < 10 ** 6:
+            raise ConfigError(f'timeout: expected seconds of 1 or more, not {timeout!r}')
+        self.backend, self.port, self.timeout = backend, port, timeout
 
 
 class LogSettings:

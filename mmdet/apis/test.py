@@ -40,7 +40,8 @@ def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[D
             shard += detect(model, batch)
     if world_size == 1:
         return shard
-    return _merge(gather_rows(_to_rows(shard, rank, world_size), next(module.parameters()).device), len(loader.dataset))
+    rows = _to_rows(shard, loader.sampler.indices)
+    return _merge(gather_rows(rows, next(module.parameters()).device), len(loader.dataset))
 
 
 def detect(model: Any, batch: Union[Dict[str, Any], List[Dict[str, Any]]]) -> List[Detections]:
@@ -58,10 +59,10 @@ def detect(model: Any, batch: Union[Dict[str, Any], List[Dict[str, Any]]]) -> Li
         return model.module(img=imgs, img_metas=metas, return_loss=False, rescale=True)
 
 
-def _to_rows(shard: Sequence[Detections], rank: int, world_size: int) -> np.ndarray:
-    """(n, 7) float64 picture, x1, y1, x2, y2, score, label of this rank's pictures rank, rank + world_size, ..."""
-    parts = [np.column_stack([np.full(len(found.scores), rank + i * world_size), found.bboxes, found.scores, found.labels])
-             for i, found in enumerate(shard)]
+def _to_rows(shard: Sequence[Detections], indices: Sequence[int]) -> np.ndarray:
+    """(n, 7) float64 picture, x1, y1, x2, y2, score, label of the pictures `indices`."""
+    parts = [np.column_stack([np.full(len(found.scores), index), found.bboxes, found.scores, found.labels])
+             for index, found in zip(indices, shard)]
     return np.concatenate([np.zeros((0, 7)), *parts]).astype(np.float64)
 
 

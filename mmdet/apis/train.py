@@ -30,7 +30,7 @@ from mmdet.datasets import train_loader
 
 def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch.device, logger: Logger,
                    validate: bool = True, meta: Optional[Dict[str, Any]] = None, max_steps: Optional[int] = None,
-                   timestamp: Optional[str] = None, resume_from: Optional[Loaded] = None,
+                   timestamp: Optional[str] = None, resume_from: Optional[Loaded] = None, about: bool = False,
                    prepare: Callable[[], None] = lambda: None) -> EpochBasedRunner:
     """Train a detector as a config says.
 
@@ -45,6 +45,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
         max_steps: stop after exactly so many iterations.
         timestamp: of the log files' names.
         resume_from: checkpoint to go on from.
+        about: whether about the same place in its epoch will do, among other batches.
         prepare: called when all is built, loaded and checked, before anything is written: nothing that is wrong costs an
             earlier run its files.
 
@@ -64,7 +65,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     data = build(cfg, DataSettings, key='data')
     register_hooks(runner, cfg, evaluation(cfg, data, runner, dataset.CLASSES) if validate else None)
     if resume_from:
-        runner.resume(*resume_from)
+        runner.resume(*resume_from, about=about)
     elif cfg.get('load_from'):
         mismatch = load_weights(model, state_dict_of(read_checkpoint(local_file(cfg.load_from))), cfg.load_from)
         logger.info('load_from %s%s', cfg.load_from, f':\n{mismatch.table()}' if any(mismatch) else '')

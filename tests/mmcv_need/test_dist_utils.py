@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from mmcv_need import dist_utils
-from mmcv_need.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
@@ -123,33 +122,3 @@ def test_a_process_that_is_done_leaves_its_group(tmp_path):
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     dist_utils.leave_dist()
     assert not torch.distributed.is_initialized()
-
-
-NAMES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'OMPI_COMM_WORLD_RANK',
-         'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
-
-
-@pytest.fixture
-def bare(monkeypatch):
-    """An environment that no launcher touched."""
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
-    return monkeypatch
-
-
-@pytest.mark.parametrize('launcher, names', [
-    ('pytorch', 'RANK, WORLD_SIZE, MASTER_ADDR'), ('slurm', 'SLURM_PROCID, SLURM_NTASKS, MASTER_ADDR'),
-    ('mpi', 'OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE, MASTER_ADDR')])
-def test_what_the_launcher_did_not_set_is_named(bare, launcher, names):
-    with pytest.raises(UserError, match=f'^--launcher {launcher}: the environment has no {names}'):
-        dist_utils.init_dist(launcher, 'gloo')
-
-
-@pytest.mark.parametrize('launcher, name, command', [
-    ('pytorch', 'LOCAL_RANK', 'torchrun'), ('slurm', 'SLURM_LOCALID', 'srun'), ('mpi', 'OMPI_COMM_WORLD_LOCAL_RANK', 'mpirun')])
-def test_the_card_of_a_process_is_the_launchers_to_say(bare, launcher, name, command):
-    with pytest.raises(UserError, match=f'has no {name}.*{command}'):
-        dist_utils.local_rank(launcher)
-    bare.setenv(name, '3')
-    assert dist_utils.local_rank(launcher) == 3
-    assert dist_utils.local_rank('none') == 0

@@ -75,5 +75,8 @@ def test_a_card_may_be_named_and_the_cpu_has_none(tools, tiny, checkpoint, tmp_p
     assert (tmp_path / 'found.json').is_file()
 
 
-def test_several_cards_need_a_launcher(refused):
-    assert 'several cards need a process each' in refused('--eval', 'bbox', '--gpu-ids', '0', '1')
+@pytest.mark.parametrize('words, complaint', [
+    (('--gpu-ids', '0', '0'), 'name each once'), (('--gpus', '2', '--gpu-id', '1'), 'give one of both'),
+    (('--gpus', '2', '--device', 'npu:1'), 'name the kind only, such as --device npu'), (('--gpus', '0'), '1 or more')])
+def test_cards_that_contradict_each_other_are_refused(refused, words, complaint):
+    assert complaint in refused('--eval', 'bbox', *words)

@@ -252,7 +252,8 @@ def test_a_run_goes_on_between_epochs_with_larger_batches(training):
     run = training('--max_steps', 14, '--cfg-options', 'evaluation.start=9')
     (run.folder / 'finished.json').unlink()  # as if it had been interrupted
     options = ['--cfg-options', 'data.samples_per_gpu=8', 'evaluation.save_best=bbox_mAP', 'checkpoint_config.max_keep_ckpts=1']
-    larger = training('--auto-resume', '--max_steps', 9, *options, folder=run.folder)  # 4 iterations an epoch
+    # 4 iterations an epoch
+    larger = training('--auto-resume', '--allow-batch-change', '--max_steps', 9, *options, folder=run.folder)
     assert [record['epoch'] for record in larger.of('val')] == [2]
     assert [name for name in run.names if name.endswith('.pth')] == [
         'best_bbox_mAP_epoch_2.pth', 'iter_9.pth', 'latest.pth']

@@ -11,9 +11,10 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from mmcv_need.config import DictAction
 from mmcv_need.logger import get_logger
 from mmdet.apis.checks import require
-from mmdet.apis.command_line import read_config, run
+from mmdet.apis.command_line import read_config
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
+from mmdet.apis.endings import run
 from mmdet.apis.evaluation import add_eval_options, eval_arguments, report, take_eval_options
 from mmdet.apis.results import prepare_file, read_results
 

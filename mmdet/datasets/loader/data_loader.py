@@ -1,7 +1,7 @@
 """The loader: a dataset, a batch sampler, and workers that only ever see (epoch, index)."""
 from __future__ import annotations
 
-import os
+import multiprocessing
 from typing import Any, Iterator
 
 import cv2
@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mmcv_need.cores import available_cores
 from mmcv_need.errors import DataError, UserError
+from mmcv_need.orphans import die_with_parent
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
 
@@ -80,13 +82,9 @@ class EpochLoader:
             yield batch
 
 
-def available_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
-
 def _start_worker(worker: int) -> None:
-    """One thread a worker: more would fight over the same cores."""
+    """One thread a worker: more would fight over the same cores. It ends with its process, however that ends."""
+    die_with_parent(multiprocessing.parent_process().pid)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

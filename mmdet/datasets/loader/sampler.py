@@ -69,22 +69,29 @@ class GroupBatchSampler:
 class ShardBatchSampler:
     """All pictures in order, each on exactly one rank: for evaluation. MMDetection's DistributedSampler, without its repeats.
 
+    Batches are cut for all ranks together and dealt out whole: each is computed as it would be in one process.
+
     Args:
         length: pictures.
         samples_per_gpu: pictures a batch; the last batch may be smaller.
-        rank, world_size: this rank takes pictures rank, rank + world_size, ...
+        rank, world_size: this rank takes batches rank, rank + world_size, ...
     """
 
     def __init__(self, length: int, samples_per_gpu: int, rank: int = 0, world_size: int = 1):
-        self.indices = range(rank, length, world_size)
-        self.samples_per_gpu = samples_per_gpu
+        starts = range(rank * samples_per_gpu, length, world_size * samples_per_gpu)
+        self.batches = [range(start, min(start + samples_per_gpu, length)) for start in starts]
+
+    @property
+    def indices(self) -> List[int]:
+        """This rank's pictures, in order."""
+        return [index for batch in self.batches for index in batch]
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
         """The order is always the same."""
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.samples_per_gpu)
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[List[Key]]:
-        for start in range(0, len(self.indices), self.samples_per_gpu):
-            yield [(0, index) for index in self.indices[start:start + self.samples_per_gpu]]
+        for batch in self.batches:
+            yield [(0, index) for index in batch]

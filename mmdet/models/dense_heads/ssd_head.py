@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import Tensor, nn
 
+from mmcv_need.dist_utils import mean_of_ranks
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors, SSDAnchorGenerator
 from mmdet.core.anchor.builder import ANCHOR_GENERATORS
@@ -22,6 +23,14 @@ from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect
 from mmdet.models.builder import HEADS
 from mmdet.models.layers import xavier_uniform
 from mmdet.models.losses.multibox_loss import multibox_loss
+
+
+def global_normalizer(positives: Tensor) -> Tensor:
+    """() the positives of a device's batch, in the mean over all devices, from those (N,) of its images."""
+    return mean_of_ranks(positives.sum())
+
+
+NORMALIZERS = {'device': torch.sum, 'global': global_normalizer}
 
 
 class SSDTrainCfg:
@@ -59,17 +68,22 @@ class SSDHead(nn.Module):
         anchor_generator: default boxes, as many levels.
         bbox_coder: meaning of the offsets.
         num_classes: C, without background.
+        loss_normalizer: 'device' divides each device's losses by its own positives, as MMDetection does. 'global' divides by
+            their mean over all devices, so that several devices compute what one would of the whole batch.
     """
 
     def __init__(self, in_channels: Sequence[int], anchor_generator: SSDAnchorGenerator,
-                 bbox_coder: Optional[DeltaXYWHBBoxCoder] = None, num_classes: int = 80):
+                 bbox_coder: Optional[DeltaXYWHBBoxCoder] = None, num_classes: int = 80, loss_normalizer: str = 'device'):
         super().__init__()
         if len(in_channels) != anchor_generator.num_levels:
             raise ConfigError(f'in_channels has {len(in_channels)} levels, anchor_generator {anchor_generator.num_levels}; '
                               f'expected as many')
         if num_classes < 1:
             raise ConfigError(f'num_classes must be at least 1, not {num_classes}')
+        if loss_normalizer not in NORMALIZERS:
+            raise ConfigError(f"loss_normalizer: expected {' or '.join(map(repr, NORMALIZERS))}, not {loss_normalizer!r}")
         self.num_classes = num_classes
+        self.normalizer = NORMALIZERS[loss_normalizer]
         self.anchor_generator = anchor_generator
         self.bbox_coder = bbox_coder or DeltaXYWHBBoxCoder(target_stds=(0.1, 0.1, 0.2, 0.2))
         per_cell = list(zip(in_channels, anchor_generator.num_base_anchors))
@@ -111,7 +125,7 @@ class SSDHead(nn.Module):
         targets = targets.masked_fill(unmatched[..., None], 0.0)
         labels = gt_labels.gather(1, found.matched).masked_fill(unmatched, self.num_classes)
         return multibox_loss(scores, deltas, labels, targets, found.positive, found.negative,
-                             neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta)
+                             neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta, normalizer=self.normalizer)
 
     def get_bboxes(self, scores: Tensor, deltas: Tensor, anchors: Anchors, metas: Sequence[Mapping[str, Any]],
                    cfg: SSDTestCfg, rescale: bool = False) -> List[Detections]:

@@ -6,7 +6,7 @@ Sizes:  N images,  A default boxes an image,  C foreground classes; label C is b
 """
 from __future__ import annotations
 
-from typing import Dict
+from typing import Callable, Dict
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,9 @@ from torch import Tensor
 
 
 def multibox_loss(scores: Tensor, deltas: Tensor, labels: Tensor, delta_targets: Tensor, positive: Tensor, negative: Tensor,
-                  neg_pos_ratio: float = 3.0, beta: float = 1.0) -> Dict[str, Tensor]:
-    """Losses of each image, normalised by the positives of the batch on this device, at least 1 an image.
+                  neg_pos_ratio: float = 3.0, beta: float = 1.0,
+                  normalizer: Callable[[Tensor], Tensor] = torch.sum) -> Dict[str, Tensor]:
+    """Losses of each image, normalised by the positives of the batch, at least 1 an image.
 
     Args:
         scores: (N, A, C+1) logits.
@@ -25,18 +26,20 @@ def multibox_loss(scores: Tensor, deltas: Tensor, labels: Tensor, delta_targets:
         positive, negative: (N, A) bool; boxes that are neither take no part and are never mined.
         neg_pos_ratio: negatives mined for each positive, the hardest of their image.
         beta: where smooth L1 turns from a square into a line; 0 is plain L1.
+        normalizer: the number () to divide by, from the positives (N,) of each image; their sum over this device's batch, or
+            what all devices agree on.
 
     Returns:
         loss_cls, loss_bbox: (N,) each.
     """
     classification = F.cross_entropy(scores.float().flatten(0, 1), labels.flatten(), reduction='none').view_as(labels)
     num_positive = positive.sum(dim=1)  # (N,)
-    normalizer = num_positive.clamp(min=1).sum()
+    divisor = normalizer(num_positive.clamp(min=1))
     mined = hardest_sum(classification, negative, num_positive * neg_pos_ratio)
     loss_cls = (classification * positive).sum(dim=1) + mined
     regression = F.smooth_l1_loss(deltas.float() * positive[..., None], delta_targets, beta=beta, reduction='none')
     loss_bbox = regression.sum(dim=(1, 2))
-    return {'loss_cls': loss_cls / normalizer, 'loss_bbox': loss_bbox / normalizer}
+    return {'loss_cls': loss_cls / divisor, 'loss_bbox': loss_bbox / divisor}
 
 
 def hardest_sum(loss: Tensor, negative: Tensor, num_kept: Tensor) -> Tensor:

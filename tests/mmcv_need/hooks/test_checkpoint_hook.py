@@ -168,9 +168,12 @@ def test_the_optimizer_may_be_left_out(run, tmp_path):
     assert 'optimizer' not in read_checkpoint(str(tmp_path / 'epoch_1.pth'))
 
 
-def test_only_rank_0_writes_and_removes(run):
-    assert run(3, rank=1, interval=1)[0] == []
+def test_only_rank_0_writes_and_removes(run, monkeypatch):
+    with monkeypatch.context() as other_rank:
+        other_rank.setattr('mmcv_need.epoch_based_runner.on_rank_0', lambda action: None)
+        assert run(3, rank=1, interval=1)[0] == []
     before, _ = run(3, interval=1)
+    monkeypatch.setattr('mmcv_need.epoch_based_runner.on_rank_0', lambda action: None)
     assert run(3, rank=1, interval=1, max_keep_ckpts=1)[0] == before
 
 

@@ -286,6 +286,7 @@ def test_what_is_wrong_with_the_settings_is_said_before_anything_slow(settings, 
 
 def test_another_rank_saves_when_rank_0_does_and_has_no_say(run, monkeypatch):
     monkeypatch.setattr('mmcv_need.hooks.best_checkpoint.broadcast_int', lambda value, device: 1 - value)
+    monkeypatch.setattr('mmcv_need.hooks.best_checkpoint.on_rank_0', lambda action: None)
     saved = []
     monkeypatch.setattr(EpochBasedRunner, 'save_checkpoint', lambda runner, filename, **given: saved.append(filename))
     done = run(1, [{}], rank=1, save_best='bbox_mAP', checkpoint=dict(minutes=None))

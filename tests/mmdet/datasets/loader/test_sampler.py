@@ -117,8 +117,9 @@ def test_ranks_share_a_group_of_mmdetections_size_without_overlap():
 def test_evaluation_sees_each_picture_once_in_order(length, samples, world_size):
     shards = [ShardBatchSampler(length, samples, rank, world_size) for rank in range(world_size)]
     seen = [[index for batch in shard for _, index in batch] for shard in shards]
+    whole = batches(ShardBatchSampler(length, samples))
     for rank, (shard, mine) in enumerate(zip(shards, seen)):
-        assert mine == list(range(rank, length, world_size))
+        assert mine == shard.indices and batches(shard) == whole[rank::world_size]  # each as it would be in one process
         found = batches(shard, epoch=3, skip=1)  # neither has a meaning here
         assert len(found) == len(shard) and all(0 < len(batch) <= samples for batch in found)
         assert all(len(batch) == samples for batch in found[:-1]) and all(epoch == 0 for batch in found for epoch, _ in batch)

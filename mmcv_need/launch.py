@@ -1,0 +1,130 @@
+"""Several processes of a run on this machine: start them, pass signals on, and leave none behind.
+
+They meet through a file, so no port is opened to find each other, and gloo's own connections stay on the loopback interface.
+Each process leads a session of its own: a signal from the terminal reaches the launcher alone, which passes it on once.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
+
+from torch import multiprocessing
+
+from mmcv_need import cores
+from mmcv_need.failures import FILE
+from mmcv_need.orphans import die_with_parent
+from mmcv_need.supervision import end_all, first_failure, wait_for_all
+
+STORE = 'RANK_STORE_FILE'  # the environment says which file the processes meet through
+SIGNALS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2') if hasattr(signal, name)]
+
+Work = Callable[[Sequence[str]], int]
+
+
+def launch(work: Work, arguments: Sequence[str], size: int, calm: Sequence[int] = (0,)) -> int:
+    """Run `work(arguments)` in `size` processes, to the end of all.
+
+    Args:
+        work: gives the exit status; a function of a module, for a new interpreter to find.
+        arguments: of the command line.
+        size: how many processes.
+        calm: statuses that are no failure.
+
+    Returns:
+        The exit status: the largest of the calm ones; or that of the process that failed first, which stderr names; or 128 and
+        the number of the signal that asked the run to end, where that came first.
+    """
+    folder = tempfile.mkdtemp(prefix='ranks_')
+    files = [os.path.join(folder, f'failure_{rank}.json') for rank in range(size)]
+    processes: List[Any] = []
+    try:
+        with received_signals() as asked:
+            for rank in range(size):
+                if not asked:
+                    processes.append(start(work, arguments, rank, size, folder, files[rank]))
+            ended = wait_for_all(processes, calm, asked)
+    finally:
+        end_all(processes)
+    codes = [process.exitcode for process in processes]
+    try:
+        if len(codes) == size and set(codes) <= set(calm):
+            return max(codes)
+        if asked:
+            print('interrupted' if asked[0] == signal.SIGINT else f'ended by {signal.Signals(asked[0]).name}', file=sys.stderr)
+            return 128 + asked[0]
+        rank, failure = first_failure(codes, files, ended, calm)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(failure.report(rank, ended.silent), file=sys.stderr)
+    return failure.status
+
+
+def start(work: Work, arguments: Sequence[str], rank: int, size: int, folder: str, failure_file: str) -> Any:
+    """Start one of the processes: a new interpreter, since drivers of accelerators do not survive a fork."""
+    share = max(1, len(cores.all_cores()) // size)
+    threads = os.environ.get('OMP_NUM_THREADS', '')
+    ours = {'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': str(size), 'LOCAL_WORLD_SIZE': str(size),
+            STORE: os.path.join(folder, 'store'), FILE: failure_file, 'GLOO_SOCKET_IFNAME': loopback_interface(),
+            'OMP_NUM_THREADS': str(min(share, int(threads)) if threads.isdigit() else share)}
+    process = multiprocessing.get_context('spawn').Process(
+        target=be_rank, name=f'rank {rank}', args=(work, list(arguments), rank, size, os.getpid()))
+    with environment(ours), held_back(SIGNALS):
+        process.start()
+    return process
+
+
+def be_rank(work: Work, arguments: Sequence[str], rank: int, size: int, launcher: int) -> None:
+    """What a started process does."""
+    os.setsid()
+    die_with_parent(launcher)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    cores.bind(rank, size)
+    sys.exit(work(arguments))
+
+
+def is_launched() -> bool:
+    """Whether this process was started by `launch`, which says of its failure what is to be said."""
+    return STORE in os.environ
+
+
+def loopback_interface() -> str:
+    return 'lo' if sys.platform.startswith('linux') else 'lo0'
+
+
+@contextmanager
+def received_signals() -> Iterator[List[int]]:
+    """Within this, signals that would end the launcher are put into a list."""
+    received: List[int] = []
+    before: Dict[int, Any] = {number: signal.signal(number, lambda got, _: received.append(got)) for number in SIGNALS}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def held_back(numbers: Sequence[int]) -> Iterator[None]:
+    """Within this, and in processes that are started, signals wait: a new interpreter could not do with them what is right."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Within this, the environment has these values; the libraries of a new interpreter read some of them as they load."""
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,122 @@
+"""Several processes compute what one would: the same losses and weights, the same detections."""
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmcv_need.builder import build_optimizer
+from mmcv_need.config import Config
+from mmcv_need.data_parallel import MMDataParallel
+from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.random_state import seed_everything
+from mmcv_need.registry import build
+from mmdet.apis.datasets import build_dataset
+from mmdet.apis.dialects import canonical
+from mmdet.apis.test import finish_batch
+from mmdet.datasets import train_loader
+from mmdet.models import DETECTORS
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = 20
+# Without norms, whose statistics are of a chunk; with a schedule and a clip that would hide a wrong scale of the gradients out.
+PLAIN = {'model.backbone.norm_cfg': None, 'model.neck.norm_cfg': None, 'lr_config': None, 'optimizer_config': None,
+         'data.samples_per_gpu': 2, 'optimizer.lr': 0.0002, 'runner.max_epochs': 9}
+
+
+def tool(name, *words):
+    done = subprocess.run([sys.executable, f'tools/{name}.py', *map(str, words), '--device', 'cpu'], cwd=ROOT, text=True,
+                          capture_output=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def train(tiny, folder, processes, *options):
+    words = [f'{key}={value}' for key, value in PLAIN.items()]
+    tool('train', tiny, '--work-dir', folder, '--seed', 7, '--gpus', processes, '--max_steps', STEPS, '--no-validate',
+         '--cfg-options', *words, *options)
+    return torch.load(folder / 'latest.pth', weights_only=True)
+
+
+def losses_of_one(tiny, processes, normalizer='device'):
+    """Weights after one process computed the loss of each process's batch, and learned from their mean."""
+    cfg = Config.fromfile(tiny)
+    cfg.merge_from_dict({**PLAIN, 'model.bbox_head.loss_normalizer': normalizer})
+    cfg = canonical(cfg)
+    seed_everything(7)
+    model = build(cfg, DETECTORS, key='model')
+    dataset = build_dataset(cfg, 'train')
+    wrapper = MMDataParallel(model, torch.device('cpu'), finish_batch)
+    step = OptimizerStep(build_optimizer(model, cfg))
+    loaders = [train_loader(dataset, 2, 0, 7, rank, processes) for rank in range(processes)]
+    done = epoch = 0
+    while done < STEPS:
+        for loader in loaders:
+            loader.set_epoch(epoch)
+        for batches in zip(*loaders):
+            if done < STEPS:
+                step.zero_grad()
+                step.backward(sum(wrapper.train_step(batch)['loss'] for batch in batches) / processes)
+                step.clip()
+                step.step()
+                done += 1
+        epoch += 1
+    return model.state_dict()
+
+
+@pytest.mark.parametrize('processes', [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_learn_what_one_learns_from_the_mean_of_their_losses(tiny, tmp_path, processes, same):
+    found = train(tiny, tmp_path / 'first', processes)
+    assert (found['meta']['world_size'], found['meta']['global_batch']) == (processes, 2 * processes)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    expected = losses_of_one(tiny, processes)
+    torch.set_rng_state(state)
+    torch.set_num_threads(threads)
+    assert list(found['state_dict']) == list(expected)
+    worst = max(float((found['state_dict'][key] - value).abs().max()) for key, value in expected.items())
+    assert worst <= 1e-6
+    again = train(tiny, tmp_path / 'again', processes)
+    assert same(found['state_dict'], again['state_dict']) and same(found['optimizer'], again['optimizer'])
+
+
+def test_with_the_global_normalizer_two_processes_learn_what_one_learns_from_the_whole_batch(tiny, tmp_path):
+    two = train(tiny, tmp_path / 'two', 2, 'model.bbox_head.loss_normalizer=global')
+    one = train(tiny, tmp_path / 'one', 1, 'model.bbox_head.loss_normalizer=global', 'data.samples_per_gpu=4')
+    own = train(tiny, tmp_path / 'own', 2)
+    gaps = [max(float((run['state_dict'][key] - value).abs().max()) for key, value in one['state_dict'].items())
+            for run in (two, own)]
+    assert gaps[0] <= 1e-6 < gaps[1]
+
+
+def test_a_run_goes_on_with_as_many_pictures_on_another_number_of_processes(tiny, tmp_path):
+    """Two processes of two pictures, then one of four, then two again: the data of a run that never stopped."""
+    options = ['model.bbox_head.loss_normalizer=global', 'checkpoint_config.interval=1']
+    through = train(tiny, tmp_path / 'through', 2, *options)
+    words = [f'{key}={value}' for key, value in PLAIN.items()]
+    for processes, pictures, steps in ((2, 2, 5), (1, 4, 11), (2, 2, STEPS)):
+        tool('train', tiny, '--work-dir', tmp_path / 'parts', '--auto-resume', '--seed', 7, '--gpus', processes,
+             '--no-validate', '--max_steps', steps, '--cfg-options', *words, *options, f'data.samples_per_gpu={pictures}')
+    parts = torch.load(tmp_path / 'parts/latest.pth', weights_only=True)
+    assert parts['meta']['iter'] == STEPS and parts['meta']['world_size'] == 2
+    worst = max(float((through['state_dict'][key] - value).abs().max()) for key, value in parts['state_dict'].items())
+    assert worst <= 1e-6
+
+
+@pytest.mark.parametrize('samples', [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_any_number_of_processes_finds_the_same_to_the_last_bit(trained, tiny, tmp_path, samples):
+    """Eight pictures on three processes, in batches of three: one process has a batch less, and one batch is smaller."""
+    said = []
+    for processes in (1, 2, 3, 4):
+        out = tool('test', tiny, trained.folder / 'latest.pth', '--eval', 'bbox', '--out', tmp_path / f'{processes}.json',
+                   '--gpus', processes, '--cfg-options', f'data.test_dataloader.samples_per_gpu={samples}')
+        said.append(ast.literal_eval(re.findall(r"\{'bbox_mAP'.*\}", out)[0]))
+    found = [(tmp_path / f'{processes}.json').read_bytes() for processes in (1, 2, 3, 4)]
+    assert len(found[0]) > 1000 and len(set(found)) == 1
+    assert all(metrics == said[0] for metrics in said)
