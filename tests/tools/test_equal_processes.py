@@ -30,6 +30,10 @@ PLAIN = {'model.backbone.norm_cfg': None, 'model.neck.norm_cfg': None, 'lr_confi
          'data.samples_per_gpu': 2, 'optimizer.lr': 0.0002, 'runner.max_epochs': 9}
 
 
+# Batches of other sizes are rounded otherwise, and which of two nearly equal negatives is mined would hang on that.
+UNMINED = ['model.train_cfg.neg_pos_ratio=0', 'model.bbox_head.loss_normalizer=global']
+
+
 def tool(name, *words):
     done = subprocess.run([sys.executable, f'tools/{name}.py', *map(str, words), '--device', 'cpu'], cwd=ROOT, text=True,
                           capture_output=True, timeout=300, env={**os.environ, 'OMP_NUM_THREADS': '1'})
@@ -87,22 +91,21 @@ def test_several_processes_learn_what_one_learns_from_the_mean_of_their_losses(t
 
 
 def test_with_the_global_normalizer_two_processes_learn_what_one_learns_from_the_whole_batch(tiny, tmp_path):
-    two = train(tiny, tmp_path / 'two', 2, 'model.bbox_head.loss_normalizer=global')
-    one = train(tiny, tmp_path / 'one', 1, 'model.bbox_head.loss_normalizer=global', 'data.samples_per_gpu=4')
-    own = train(tiny, tmp_path / 'own', 2)
+    two = train(tiny, tmp_path / 'two', 2, *UNMINED)
+    one = train(tiny, tmp_path / 'one', 1, *UNMINED, 'data.samples_per_gpu=4')
+    own = train(tiny, tmp_path / 'own', 2, UNMINED[0])
     gaps = [max(float((run['state_dict'][key] - value).abs().max()) for key, value in one['state_dict'].items())
             for run in (two, own)]
-    assert gaps[0] <= 1e-6 < gaps[1]
+    assert gaps[0] < 2e-5 < gaps[1] / 10  # a batch of four is summed in another order than two of two
 
 
 def test_a_run_goes_on_with_as_many_pictures_on_another_number_of_processes(tiny, tmp_path):
     """Two processes of two pictures, then one of four, then two again: the data of a run that never stopped."""
-    options = ['model.bbox_head.loss_normalizer=global', 'checkpoint_config.interval=1']
-    through = train(tiny, tmp_path / 'through', 2, *options)
+    through = train(tiny, tmp_path / 'through', 2, *UNMINED)
     words = [f'{key}={value}' for key, value in PLAIN.items()]
     for processes, pictures, steps in ((2, 2, 5), (1, 4, 11), (2, 2, STEPS)):
         tool('train', tiny, '--work-dir', tmp_path / 'parts', '--auto-resume', '--seed', 7, '--gpus', processes,
-             '--no-validate', '--max_steps', steps, '--cfg-options', *words, *options, f'data.samples_per_gpu={pictures}')
+             '--no-validate', '--max_steps', steps, '--cfg-options', *words, *UNMINED, f'data.samples_per_gpu={pictures}')
     parts = torch.load(tmp_path / 'parts/latest.pth', weights_only=True)
     assert parts['meta']['iter'] == STEPS and parts['meta']['world_size'] == 2
     worst = max(float((through['state_dict'][key] - value).abs().max()) for key, value in parts['state_dict'].items())
