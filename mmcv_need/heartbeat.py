@@ -45,7 +45,7 @@ class Heartbeat:
         answer: List[str] = []
         asking = threading.Thread(target=lambda: answer.append(self._ask()), daemon=True)
         asking.start()
-        asking.join(timeout=4 * self.interval)
+        asking.join(timeout=3 * self.interval)
         return answer[0] if answer else self._no_store()
 
     def _beat(self) -> None:
