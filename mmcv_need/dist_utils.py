@@ -21,6 +21,7 @@ from mmcv_need.launch import is_launched
 from mmcv_need.rendezvous import meet
 from mmcv_need.serialization.torch_files import load_torch_file
 
+START = datetime.timedelta(seconds=300)  # from the first process to the last: machines may be started by hand
 TIMEOUT = 300.0  # seconds: a dead peer is named after minutes, not after HCCL's half hour
 LEISURE = datetime.timedelta(days=2)  # what rank 0 does alone may take long: it waits for no card, and its end is seen
 
@@ -54,7 +55,7 @@ def init_dist(launcher: str, backend: str, timeout: float = TIMEOUT) -> None:
     """
     global _group
     patience = datetime.timedelta(seconds=timeout)
-    store, rank, size = meet(launcher, patience)
+    store, rank, size = meet(launcher, max(patience, START))
     elsewhere = size > 1 and not is_launched() and devices.TORCH_VERSION >= (1, 11)
     heartbeat = Heartbeat(connect(patience), rank, size) if elsewhere else None
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)

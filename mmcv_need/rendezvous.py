@@ -48,7 +48,10 @@ def meet(launcher: str, timeout: datetime.timedelta) -> Tuple[Any, int, int]:
                         f'{STARTED_BY[launcher]}')
     rank, size = (_number(launcher, name) for name in names)
     if STORE in os.environ:
-        return dist.FileStore(os.environ[STORE], size), rank, size
+        store = dist.FileStore(os.environ[STORE], size)
+        store.set(f'here {rank}', '')  # all begin together, so that no collective has to wait for one that starts slowly
+        store.wait([f'here {other}' for other in range(size)], timeout)
+        return store, rank, size
     if launcher == 'slurm':
         os.environ.setdefault('MASTER_ADDR', first_host_of_slurm())
     if 'MASTER_ADDR' not in os.environ:

@@ -14,16 +14,21 @@ ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
 
 WORKER = '''
-import json, pathlib, sys
+import json, pathlib, sys, time
 import numpy as np
 import torch
 import torch.distributed as dist
 
 sys.path.insert(0, sys.argv[1])
 from mmcv_need import dist_utils
+from mmcv_need.errors import UserError
 
 cpu = torch.device('cpu')
-dist_utils.init_dist('pytorch', 'gloo')
+def throw(error):
+    raise error
+
+
+dist_utils.init_dist('pytorch', 'gloo', timeout=2)  # less than rank 0 takes below
 rank, size = dist_utils.get_dist_info()
 special = np.array([[-0.0, np.pi], [np.inf, 5e-324], [2.0**53 + 2, 1e308]])
 rows = {'unequal': special[:1] if rank == 0 else special, 'none on rank 0': special[:2 * rank],
@@ -43,6 +48,17 @@ plain = {'rank': rank, 'tensors': [torch.arange(3.0) + rank, torch.ones(2, rank,
 gathered = dist_utils.gather_plain(plain, cpu)
 answers['plain'] = [repr([part, [[str(t.dtype), str(t.device)] for t in part['tensors']]]) for part in gathered]
 answers['nothing'] = dist_utils.gather_plain(None, cpu)
+start = time.monotonic()
+answers['alone'] = [dist_utils.on_rank_0(lambda: time.sleep(3) or rank), dist_utils.on_rank_0(lambda: rank)]
+answers['waited'] = time.monotonic() - start >= 3
+answers['tensor mean'] = [float(dist_utils.mean_of_ranks(torch.tensor(3 + rank))),
+                          bool(dist_utils.any_over_ranks(torch.tensor(rank == 1)))]
+answers['failed'] = []
+for error in (UserError('no such thing'), OSError(28, 'No space left on device', 'x.pth')):
+    try:
+        dist_utils.on_rank_0(lambda: throw(error))
+    except (UserError, OSError) as problem:
+        answers['failed'].append(f'{type(problem).__name__}: {problem}')
 try:
     answers['code'] = str(dist_utils.gather_plain(pathlib.PurePosixPath('/') if rank else 1, cpu))
 except Exception as error:
@@ -98,6 +114,21 @@ def test_plain_data_and_tensors_of_all_ranks_reach_all_in_rank_order(answers):
         expected.append(repr([plain, [['torch.float32', 'cpu'], ['torch.int64', 'cpu'], ['torch.bool', 'cpu']]]))
     assert [answer['plain'] for answer in answers] == [expected, expected]
     assert [answer['nothing'] for answer in answers] == [[None, None]] * 2
+
+
+def test_the_others_wait_for_what_rank_0_does_alone_longer_than_for_a_collective(answers):
+    assert [answer['alone'] for answer in answers] == [[0, 0], [None, None]]
+    assert all(answer['waited'] for answer in answers)
+
+
+def test_what_rank_0_cannot_do_ends_all(answers):
+    first, second = (answer['failed'] for answer in answers)
+    assert first == ['UserError: no such thing', "OSError: [Errno 28] No space left on device: 'x.pth'"]
+    assert second == ['PeerError: rank 0 cannot go on; see what it says'] * 2
+
+
+def test_values_and_flags_on_the_device_are_shared(answers):
+    assert [answer['tensor mean'] for answer in answers] == [[3.5, True]] * 2
 
 
 def test_what_is_not_plain_data_is_not_made_of_what_another_rank_sent(answers):
