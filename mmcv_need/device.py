@@ -10,48 +10,117 @@ import importlib
 import importlib.util
 import os
 import re
-from typing import Any, Callable, ContextManager, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+import sys
+import warnings
+from contextlib import suppress
+from glob import escape, glob
+from importlib import metadata
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
 from mmcv_need.errors import DeviceError
+from mmcv_need.stack_options import CompileOptions
 
 
 class Kind(NamedTuple):
-    """A row of the device table: its torch name, and the process-group backends of its collectives, the best first."""
+    """A row of the device table: its torch name; the process-group backends of its collectives, the best first; the class of
+    the config's section of this name, where its stack has options."""
     name: str
     backends: Tuple[str, ...]
+    options: Any = None
 
 
-ENVIRONMENT = ('ASCEND_RT_VISIBLE_DEVICES', 'TASK_QUEUE_ENABLE', 'CUDA_VISIBLE_DEVICES')  # settings worth a line in a log
+# Settings of the stacks that are worth a line in a log; no name here is one that holds a secret.
+ENVIRONMENT = (
+    'ASCEND_RT_VISIBLE_DEVICES', 'ASCEND_HOME_PATH', 'ASCEND_LAUNCH_BLOCKING', 'TASK_QUEUE_ENABLE', 'CPU_AFFINITY_CONF',
+    'COMBINED_ENABLE', 'INF_NAN_MODE_ENABLE', 'INF_NAN_MODE_FORCE_DISABLE', 'MULTI_STREAM_MEMORY_REUSE',
+    'PYTORCH_NPU_ALLOC_CONF', 'TORCH_NPU_FALLBACK_CPU_DISABLE', 'TORCH_TRANSFER_TO_NPU', 'ACL_OP_COMPILER_CACHE_MODE',
+    'HCCL_ASYNC_ERROR_HANDLING', 'HCCL_BUFFSIZE', 'HCCL_CONNECT_TIMEOUT', 'HCCL_DETERMINISTIC', 'HCCL_EVENT_TIMEOUT',
+    'HCCL_EXEC_TIMEOUT', 'HCCL_IF_IP', 'HCCL_INTRA_ROCE_ENABLE', 'HCCL_OP_EXPANSION_MODE', 'HCCL_SOCKET_IFNAME',
+    'HCCL_WHITELIST_DISABLE', 'TORCH_DEVICE_BACKEND_AUTOLOAD', 'CUDA_VISIBLE_DEVICES', 'CUDA_LAUNCH_BLOCKING',
+    'CUBLAS_WORKSPACE_CONFIG', 'PYTORCH_CUDA_ALLOC_CONF', 'NCCL_SOCKET_IFNAME', 'GLOO_SOCKET_IFNAME')
 TORCH_VERSION = tuple(int(part) for part in re.findall(r'\d+', torch.__version__)[:2])
 
 KINDS: Dict[str, Kind] = {kind.name: kind for kind in (
-    Kind('npu', ('hccl',)), Kind('cuda', ('nccl', 'gloo')), Kind('cpu', ('gloo',)))}
+    Kind('npu', ('hccl',), CompileOptions), Kind('cuda', ('nccl', 'gloo')), Kind('cpu', ('gloo',)))}
+OPTIONS = {kind.name: kind.options for kind in KINDS.values() if kind.options}  # class by key of a config
+SET_ENV = tuple(f'/usr/local/Ascend/{folder}/set_env.sh' for folder in ('cann', 'ascend-toolkit', 'nnae'))  # newest first
 
 
-def _module(name: str) -> Any:
-    """torch.npu or torch.cuda: the functions of an accelerator."""
-    return getattr(torch, name)
+def _cann_home() -> str:
+    """Where the CANN is whose environment is set, or ''."""
+    return os.environ.get('ASCEND_HOME_PATH') or os.environ.get('ASCEND_TOOLKIT_HOME') or ''
+
+
+def stack(device: torch.device) -> Any:
+    """The functions of an accelerator: torch.npu or torch.cuda."""
+    return getattr(torch, device.type)
+
+
+def _first_line(error: BaseException) -> str:
+    """Of an error's text; torch_npu's go on for pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip('.')
 
 
 def _load_npu() -> bool:
-    """Whether torch_npu is installed. Importing it adds `torch.npu`.
+    """Whether torch_npu is installed. It adds `torch.npu`, by itself with `import torch` from torch 2.5 on, else when imported.
 
     Raises:
-        DeviceError: it is installed and does not import (no CANN environment, another minor version of torch, ...).
+        DeviceError: it is installed and does not import.
     """
     if hasattr(torch, 'npu'):
         return True
     if importlib.util.find_spec('torch_npu') is None:
         return False
+    version = '.'.join(map(str, TORCH_VERSION))
+    if torch.version.cuda:
+        raise DeviceError(f'torch_npu is installed beside torch {torch.__version__}, built for CUDA, and needs the CPU build: '
+                          f'pip install torch=={version}.* --index-url https://download.pytorch.org/whl/cpu; or say '
+                          f'--device cuda, or --device cpu')
+    _check_torch_npu_version(version)
     try:
         importlib.import_module('torch_npu')
     except Exception as error:  # torch_npu raises ImportError, OSError, RuntimeError, ... here
-        raise DeviceError(f'torch_npu is installed but does not import ({type(error).__name__}: {error}). Run `source '
-                          f'/usr/local/Ascend/ascend-toolkit/set_env.sh`, check that torch_npu and torch {torch.__version__} '
-                          f'have the same minor version, or say --device cpu') from error
+        said, home = f'({type(error).__name__}: {_first_line(error)})', _cann_home()
+        if isinstance(error, ModuleNotFoundError) or (home and not re.search(r'\blib\w+\.so', str(error))):
+            raise DeviceError(f'torch_npu is installed but does not import {said}. See which torch, torch_npu and CANN go '
+                              f'together, or say --device cpu') from error
+        scripts = [path for path in SET_ENV if os.path.exists(path)] or SET_ENV[:2]
+        what = f'the CANN at {home} lacks what it needs' if home else 'the environment of CANN is not set'
+        raise DeviceError(f"torch_npu is installed but {what} {said}. Run `source {' or '.join(scripts)}` of the CANN that "
+                          f'goes with this torch_npu, or say --device cpu') from error
     return True
+
+
+def _check_torch_npu_version(own: str) -> None:
+    """torch_npu is made for one minor version of torch, and may crash with another: it is asked without an import."""
+    try:
+        version = metadata.version('torch_npu')
+    except metadata.PackageNotFoundError:  # on the path, and not installed
+        return
+    other = '.'.join(re.findall(r'\d+', version)[:2])
+    if other != own:
+        raise DeviceError(f'torch_npu {version} goes with torch {other}, and here is torch {torch.__version__}: '
+                          f'pip install torch-npu=={own}.*, or torch {other}; or say --device cpu')
+
+
+def _is_npu_visible() -> bool:
+    """True; that there is no card is an error, where torch_npu is installed."""
+    why = ''
+    try:
+        if torch.npu.is_available():
+            return True
+    except RuntimeError as error:  # some versions raise where there is no driver
+        why = f' ({_first_line(error)})'
+    chosen = os.environ.get('ASCEND_RT_VISIBLE_DEVICES', 'which is not set')
+    raise DeviceError(f'torch_npu is installed but no NPU is visible{why}. Check `npu-smi info`, the driver and '
+                      f'ASCEND_RT_VISIBLE_DEVICES ({chosen}), or say --device cpu')
+
+
+def _transferred() -> bool:
+    """Whether Ascend's migration tool makes torch.cuda answer for the NPU."""
+    return 'torch_npu.contrib.transfer_to_npu' in sys.modules
 
 
 def _nvidia_driver_present() -> bool:
@@ -67,12 +136,9 @@ def is_usable(name: str) -> bool:
     if name == 'cpu':
         return True
     if name == 'npu':
-        if not _load_npu():
-            return False
-        if not torch.npu.is_available():
-            raise DeviceError('torch_npu is installed but no NPU is visible. Check `npu-smi info`, '
-                              'ASCEND_RT_VISIBLE_DEVICES and the driver, or say --device cpu')
-        return True
+        return _load_npu() and _is_npu_visible()
+    if _transferred():
+        raise DeviceError('torch.cuda answers for the NPU here, by torch_npu.contrib.transfer_to_npu; say --device npu')
     if torch.cuda.is_available():
         return True
     if torch.version.cuda and _nvidia_driver_present() and os.environ.get('CUDA_VISIBLE_DEVICES') != '':
@@ -105,19 +171,56 @@ def select(name: str = 'auto', index: Optional[int] = None) -> torch.device:
     if card >= count(kind):
         raise DeviceError(f"device '{kind}:{card}' does not exist: {count(kind)} visible, numbered from 0")
     device = torch.device(kind, card)
-    _module(kind).set_device(device)
+    try:
+        stack(device).set_device(device)
+    except RuntimeError as error:
+        raise DeviceError(f"device '{kind}:{card}' cannot be opened: {_first_line(error)}. Is it another process's, or closed "
+                          f'to this user?') from error
+    if kind == 'npu' and _transferred():
+        warnings.warn('torch_npu.contrib.transfer_to_npu is active and changes torch; nothing here needs it: unset '
+                      'TORCH_TRANSFER_TO_NPU, or do not import it', UserWarning, stacklevel=2)
     return device
 
 
 def count(name: str) -> int:
     """Visible devices of a kind; 1 for cpu."""
-    return 1 if name == 'cpu' else _module(name).device_count()
+    return 1 if name == 'cpu' else getattr(torch, name).device_count()
 
 
 def backend(device: torch.device, wanted: Optional[str] = None) -> str:
     """The process-group backend of this device's collectives: the wanted one where it can serve the device, else its best."""
     able = KINDS[device.type].backends
     return wanted if wanted in able else able[0]
+
+
+def prepare_collectives(device: torch.device, timeout: float) -> float:
+    """Set, where the user has not, what makes a dead peer end the others after `timeout` seconds; before the group is made.
+
+    HCCL has to give up before the group does, or its report is lost. It waits for peers HCCL_CONNECT_TIMEOUT (120 to 7200)
+    and 20 more, and in an operation HCCL_EXEC_TIMEOUT (the first Ascend 910 rounds down to a multiple of 68), than
+    which HCCL_EVENT_TIMEOUT has to be longer. Errors of peers are not waited out where *_ASYNC_ERROR_HANDLING is 1, as it is
+    by default in torch_npu from 2.1 and torch from 2.2 on. Sources: CANN's and torch_npu's pages of each; ProcessGroupNCCL.
+
+    Returns:
+        Seconds for the process group.
+    """
+    if device.type == 'cuda' and TORCH_VERSION < (2, 2):
+        os.environ.setdefault('NCCL_ASYNC_ERROR_HANDLING', '1')
+    if device.type != 'npu':
+        return timeout
+    os.environ.setdefault('HCCL_ASYNC_ERROR_HANDLING', '1')
+    connect = _set_seconds('HCCL_CONNECT_TIMEOUT', min(max(timeout, 120), 7200))
+    execute = _set_seconds('HCCL_EXEC_TIMEOUT', max(timeout, 68))
+    event = _set_seconds('HCCL_EVENT_TIMEOUT', execute + 32)  # as far apart as the defaults, 1836 and 1868
+    return max(connect + 20, execute, event) + 30
+
+
+def _set_seconds(name: str, seconds: float) -> float:
+    """Set a limit in the environment unless it is set; the one that holds."""
+    given = os.environ.setdefault(name, str(round(seconds)))
+    if not re.fullmatch(r'\d+(\.\d+)?', given):
+        raise DeviceError(f"{name}='{given}': expected a number of seconds; set it so, or not at all")
+    return float(given)
 
 
 def seed_all(seed: int) -> None:
@@ -139,7 +242,7 @@ def rng_state(device: torch.device) -> List[torch.Tensor]:
     """States of the generators that a run on `device` draws from: the host's, then the device's."""
     states = [torch.get_rng_state()]
     if device.type != 'cpu':
-        states.append(_module(device.type).get_rng_state(device))
+        states.append(stack(device).get_rng_state(device))
     return states
 
 
@@ -147,20 +250,20 @@ def set_rng_state(device: torch.device, states: List[torch.Tensor]) -> None:
     """Inverse of `rng_state`."""
     torch.set_rng_state(states[0].cpu())
     if device.type != 'cpu' and len(states) > 1:
-        _module(device.type).set_rng_state(states[1].cpu(), device)
+        stack(device).set_rng_state(states[1].cpu(), device)
 
 
 def max_memory_mb(device: torch.device) -> Optional[int]:
     """Peak memory of tensors on the device in MB; None on the CPU, which does not count."""
     if device.type == 'cpu':
         return None
-    return int(_module(device.type).max_memory_allocated(device) / 2**20)
+    return int(stack(device).max_memory_allocated(device) / 2**20)
 
 
 def empty_cache(device: torch.device) -> None:
     """Give memory that torch holds and does not use back to the device; the CPU's is not held."""
     if device.type != 'cpu':
-        _module(device.type).empty_cache()
+        stack(device).empty_cache()
 
 
 def memory_in_text_log(device: torch.device) -> bool:
@@ -188,8 +291,10 @@ def check_half(device: torch.device, dtype: torch.dtype) -> None:
             able, needs = False, 'torch 1.10 or newer'
         elif device.type == 'cuda' and torch.version.cuda:  # older cards only emulate it
             able, needs = torch.cuda.get_device_capability(device) >= (8, 0), 'compute capability 8.0 (Ampere) or newer'
-        else:  # the first Ascend 910 has none
-            able = getattr(_module(device.type), 'is_bf16_supported', lambda: True)()
+        elif device.type == 'npu':  # the first Ascend 910 has none
+            able, needs = _npu_can('is_bf16_supported'), 'an Atlas A2 or newer'
+        else:
+            able = torch.cuda.is_bf16_supported()
     if not able:
         name = str(dtype).replace('torch.', '')
         raise DeviceError(f'{describe(device)} cannot compute in {name} with torch {torch.__version__}: that needs {needs}. '
@@ -203,14 +308,26 @@ def autocast(device: torch.device, dtype: torch.dtype) -> ContextManager[Any]:
     return torch.autocast(device.type, dtype=dtype) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast()
 
 
-def saturates(device: torch.device) -> bool:
-    """Whether overflow gives the largest number and not infinity, so that only a status of the device tells of it.
+def _npu_can(question: str) -> bool:
+    """What torch_npu says of the chip; before 2.1 it only gave the chip's number, which is 220 for the first Atlas A2."""
+    tools = importlib.import_module('torch_npu.npu.utils')
+    for module in (torch.npu, tools):
+        if hasattr(module, question):
+            return getattr(module, question)()
+    return getattr(tools, 'get_soc_version', lambda: 0)() >= 220
 
-    So does the first generation of Ascend 910. Source: torch_npu's documentation of INF_NAN_MODE_ENABLE.
+
+def saturates(device: torch.device) -> bool:
+    """Whether overflow gives the largest number and NaN gives 0, so that only a status of the device tells of them.
+
+    So it is on the first Ascend 910, and on others where it is forced. Source: torch_npu's page of INF_NAN_MODE_ENABLE.
     """
     if device.type != 'npu':
         return False
-    return not getattr(importlib.import_module('torch_npu.npu.utils'), 'is_support_inf_nan', lambda: False)()
+    try:
+        return not _npu_can('is_support_inf_nan')
+    except RuntimeError as error:
+        raise DeviceError(f'{_first_line(error)}. Unset INF_NAN_MODE_ENABLE') from error
 
 
 def clear_overflow(device: torch.device) -> None:
@@ -225,22 +342,6 @@ def overflowed(device: torch.device) -> torch.Tensor:
     return (found[0] != 0) | (status[0] != 0)
 
 
-def read_later(flag: torch.Tensor) -> Callable[[], bool]:
-    """Start to copy a flag () to the host; the result waits for it, which takes no time once the device is past it."""
-    if flag.device.type == 'cpu':
-        return lambda: bool(flag)
-    module = _module(flag.device.type)
-    copy = torch.empty((), dtype=flag.dtype, pin_memory=True)
-    copy.copy_(flag, non_blocking=True)
-    event = module.Event()
-    event.record(module.current_stream(flag.device))
-
-    def read() -> bool:
-        event.synchronize()
-        return bool(copy)
-    return read
-
-
 def fused_optimizers(device: torch.device) -> Dict[str, Any]:
     """Optimizers of a device's own stack by name, torch_npu's NpuFused*; {} where there are none."""
     if device.type != 'npu':
@@ -251,33 +352,31 @@ def fused_optimizers(device: torch.device) -> Dict[str, Any]:
         return {}
 
 
-def profile(device: torch.device, activities: Sequence[str], schedule: Optional[Mapping[str, int]],
-            on_trace_ready: Callable[[Any], None], folder: str, **record: bool) -> Any:
-    """A profiler: a context with `step`, that calls `on_trace_ready` after each cycle of iterations.
-
-    An NPU's writes traces and tables of its own into `folder` instead, for MindStudio Insight.
-
-    Raises:
-        DeviceError: the device's stack has none.
-    """
-    module = torch.profiler
-    if device.type == 'npu':
-        module = getattr(importlib.import_module('torch_npu'), 'profiler', None)
-        if not hasattr(module, 'profile'):
-            raise DeviceError('this torch_npu has no profiler that goes by steps; leave ProfilerHook out of custom_hooks')
-        on_trace_ready = module.tensorboard_trace_handler(folder)
-    kinds = [getattr(module.ProfilerActivity, name.upper()) for name in activities]
-    return module.profile(activities=kinds, schedule=module.schedule(**schedule) if schedule else None,
-                          on_trace_ready=on_trace_ready, **record)
+def profiler(device: torch.device) -> Any:
+    """The module that profiles this device: torch.profiler, or torch_npu's of the same functions, with files of its own."""
+    if device.type != 'npu':
+        return torch.profiler
+    module = getattr(importlib.import_module('torch_npu'), 'profiler', None)
+    if not hasattr(module, 'profile'):
+        raise DeviceError('this torch_npu has no profiler that goes by steps; leave ProfilerHook out of custom_hooks')
+    return module
 
 
-def slowest_operations(device: torch.device, profiler: Any, sort_by: Optional[str], rows: int) -> str:
-    """A table of the operations that took the most time on the device, or in the order that torch calls `sort_by`."""
-    return profiler.key_averages().table(sort_by=sort_by or f'self_{device.type}_time_total', row_limit=rows)
+def _cann_version() -> str:
+    """Of the CANN whose environment is set; '' if it does not say."""
+    text = ''
+    for path in glob(os.path.join(escape(_cann_home()), '*-linux', 'ascend_*_install.info')) if _cann_home() else ():
+        with suppress(OSError), open(path, encoding='utf-8', errors='replace') as file:
+            text += file.read() + '\n'
+    return ''.join(re.findall(r'^version=(\S+)', text, re.MULTILINE)[:1])
 
 
 def describe(device: torch.device) -> str:
-    """A line for the log, such as 'cuda:0 (NVIDIA H200)'."""
+    """A line for the log, such as 'cuda:0 (NVIDIA H200)' or 'npu:0 (Ascend910A, torch_npu 2.1.0, CANN 8.0.RC1)'."""
     if device.type == 'cpu':
         return f'cpu ({torch.get_num_threads()} threads)'
-    return f'{device} ({_module(device.type).get_device_name(device)})'
+    parts = [stack(device).get_device_name(device)]
+    if device.type == 'npu':
+        parts.append(f"torch_npu {getattr(importlib.import_module('torch_npu'), '__version__', 'of unknown version')}")
+        parts += [f'CANN {version}' for version in [_cann_version()] if version]
+    return f"{device} ({', '.join(parts)})"

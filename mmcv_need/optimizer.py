@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmcv_need import device as devices
 from mmcv_need.dist_utils import any_over_ranks
+from mmcv_need.optim import flags
 from mmcv_need.optim.loss_scale import LossScale
 from mmcv_need.optim.masked_step import masked_step
 
@@ -120,7 +121,7 @@ class OptimizerStep:
             buffer.copy_(torch.where(self._finite, buffer, before))
         if self.loss_scale is not None:
             self.loss_scale.update(self._finite)
-        self._unread = devices.read_later(self._finite), put_back
+        self._unread = flags.read_later(self._finite), put_back
 
     def was_applied(self) -> Optional[bool]:
         """Whether the last step took effect; None if that has been said. Asked one step later, the host does not wait."""

@@ -31,6 +31,7 @@ from mmdet.apis.painting import painted_paths, save_painted, show_painted
 from mmdet.apis.processes import add_card_options, in_processes
 from mmdet.apis.results import SUFFIXES, check_writable, prepare_file, prepare_folder, write_results
 from mmdet.apis.settings import DataSettings
+from mmdet.apis.stack_options import idle_stack_options
 from mmdet.apis.test import finish_batch
 from mmdet.apis.train import build_precision
 from mmdet.core.post_processing.detections import Detections
@@ -134,7 +135,7 @@ def main(arguments: Sequence[str]) -> Optional[int]:
     for name in IDLE:
         if getattr(args, name):
             logger.info('--%s has no effect: %s', name.replace('_', '-'), IDLE[name])
-    for idle in idle_options(args, device, world_size):
+    for idle in (*idle_options(args, device, world_size), *idle_stack_options(cfg, device)):
         logger.info(idle)
     loader = eval_loader(dataset, *build(cfg, DataSettings, key='data').for_section('test'), rank, world_size)
     precision = build_precision(cfg, device)

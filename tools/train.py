@@ -32,6 +32,7 @@ from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
 from mmdet.apis.endings import RESUMABLE, run
 from mmdet.apis.env import env_info
+<<<<<<< HEAD
 from mmdet.apis.processes import add_card_options, in_processes
 from mmdet.apis.resuming import (
     add_resume_options,
@@ -41,6 +42,10 @@ from mmdet.apis.resuming import (
     resumed_checkpoint,
     resumed_seed,
 )
+=======
+from mmdet.apis.resuming import add_resume_options, checkpoints_of, goes_on_by_itself, resumed_checkpoint, resumed_seed
+from mmdet.apis.stack_options import idle_stack_options
+>>>>>>> ad7c24a (An NPU's stack says in one line what is wrong with it, and a double of torch_npu tests each line of the device table)
 from mmdet.apis.train import build_precision
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
@@ -124,7 +129,7 @@ def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Opt
     logger.info('Device: %s', devices.describe(device))
     logger.info('Config:\n%s', cfg.pretty_text)
     logger.info('Set random seed to %d, deterministic: %s', cfg.seed, cfg.deterministic)
-    for idle in idle_options(args, device, world_size):
+    for idle in (*idle_options(args, device, world_size), *idle_stack_options(cfg, device)):
         logger.info(idle)
     return logger, {'env_info': environment, 'config': cfg.pretty_text, 'seed': cfg.seed,
                     'exp_name': os.path.basename(args.config), 'mmdet_version': __version__}

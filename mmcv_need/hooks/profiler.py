@@ -6,6 +6,8 @@ import socket
 from functools import partial
 from typing import Any, Dict, Mapping, Optional, Sequence
 
+import torch
+
 from mmcv_need import device as devices
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks.hook import HOOKS, Hook
@@ -64,10 +66,19 @@ class ProfilerHook(Hook):
 
     def before_run(self, runner: Any) -> None:
         if runner.rank == 0:
-            self.profiler = devices.profile(runner.device, self.activities, self.schedule, partial(self._tell, runner),
-                                            self._folder(runner), **self.record)
+            self.profiler = self._made(runner)
             self.profiler.__enter__()
             runner.logger.info('profiling %d %s', self.left, 'epochs' if self.by_epoch else 'iterations')
+
+    def _made(self, runner: Any) -> Any:
+        """The profiler, which tells of each cycle; an accelerator's own writes traces and tables for a viewer of its own."""
+        module = devices.profiler(runner.device)
+        own = module is not torch.profiler
+        return module.profile(
+            activities=[getattr(module.ProfilerActivity, name.upper()) for name in self.activities or ()],
+            schedule=module.schedule(**self.schedule) if self.schedule else None,
+            on_trace_ready=module.tensorboard_trace_handler(self._folder(runner)) if own else partial(self._tell, runner),
+            **self.record)
 
     def after_train_iter(self, runner: Any) -> None:
         if self.profiler:
@@ -102,7 +113,8 @@ class ProfilerHook(Hook):
             runner.logger.info('profile of the iterations up to %d: %s', self.iteration, path)
         if self.report['type'] != 'tb_trace':
             order, rows = self.report.get('sort_by'), self.report.get('row_limit', 20)
-            table = devices.slowest_operations(runner.device, profiler, order, rows)
+            order = order or f'self_{runner.device.type}_time_total'
+            table = profiler.key_averages().table(sort_by=order, row_limit=rows)
             runner.logger.info('slowest operations:\n%s', table)
 
     def _folder(self, runner: Any) -> str:

@@ -36,7 +36,9 @@ def fused(name: str) -> Callable[..., torch.optim.Optimizer]:
         # A combined buffer takes the gradients away from DistributedDataParallel, which keeps them in buffers of its own.
         alone = get_dist_info()[1] == 1
         if own is not None and (alone or not name.startswith('NpuFused')):
-            return own(params, **settings)
+            made = own(params, **settings)
+            made.is_fused_optimizer = name.startswith('NpuFused')  # only newer ones say so themselves
+            return made
         why = f'is not here for {device.type}' if own is None else 'is for one process'
         if same is None:
             raise ConfigError(f"{name} {why}: it comes with apex or an accelerator's own stack. Name one of torch's instead")

@@ -4,6 +4,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from mmcv_need import device as devices
 from mmcv_need.builder import check_optimizer
 from mmcv_need.config import Config
 from mmcv_need.epoch_based_runner import RUNNERS
@@ -16,6 +17,7 @@ from mmdet.apis.dialects import POLICIES, with_policy_hook
 from mmdet.apis.dialects.spellings import lookup
 from mmdet.apis.listed_hooks import custom_hooks, logger_hooks
 from mmdet.apis.settings import DataSettings, DistSettings, EvaluationSettings, OptimizerSettings
+from mmdet.apis.stack_options import check_stack_options
 from mmdet.apis.workflow import workflow_of
 from mmdet.datasets import DATASETS
 from mmdet.models import DETECTORS
@@ -25,10 +27,10 @@ KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_conf
         'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs', 'fp16',
         'dist_params', 'precision', 'opt_level', 'loss_scale', 'optim_wrapper', 'momentum_config', 'auto_scale_lr',
-        'auto_resume')
+        'auto_resume', *devices.OPTIONS)
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
             'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params', 'optim_wrapper', 'momentum_config',
-            'auto_scale_lr')  # dicts, if not None
+            'auto_scale_lr', *devices.OPTIONS)  # dicts, if not None
 SWITCHES = ('auto_resume', 'cudnn_benchmark', 'deterministic', 'find_unused_parameters')  # True or False, if not None
 LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
@@ -76,6 +78,7 @@ def check_sections(cfg: Config, *datasets: str) -> None:
     if cfg.get('optimizer') is not None:
         check_optimizer(cfg)
     check_auto_scale_lr(cfg)
+    check_stack_options(cfg)
     for section, suffix in POLICIES.items():
         if cfg.get(section) is not None:
             build(with_policy_hook(cfg, section, suffix), HOOKS, key=section)

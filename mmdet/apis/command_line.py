@@ -22,6 +22,7 @@ from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical
 from mmdet.apis.processes import card_device, cards_of, check_cards
 from mmdet.apis.settings import DistSettings
+from mmdet.apis.stack_options import apply_stack_options
 
 
 def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
@@ -72,6 +73,7 @@ def start_device(args: argparse.Namespace, cfg: Config) -> Any:
     if args.launcher != 'none':
         start_processes(args.launcher, device, cfg)
         check_cards(args, device, get_dist_info()[1])
+    apply_stack_options(cfg, device)
     devices.set_deterministic(bool(cfg.get('cudnn_benchmark')), bool(cfg.get('deterministic')))
     return device
 

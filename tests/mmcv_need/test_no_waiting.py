@@ -7,6 +7,7 @@ import torch
 from mmcv_need import device as devices
 from mmcv_need.builder import OPTIMIZERS
 from mmcv_need.data_parallel import MMDataParallel
+from mmcv_need.optim import flags
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
 
@@ -54,7 +55,7 @@ needs_modes = pytest.mark.skipif(Mode is object, reason='this torch does not sho
 
 
 class Readings:
-    """Stands for devices.read_later: remembers when flags were sent to the host and when they were read there."""
+    """Stands for flags.read_later: remembers when flags were sent to the host and when they were read there."""
 
     def __init__(self):
         self.events, self.sent = [], 0
@@ -102,7 +103,7 @@ def train_three_steps(device, level, dtype, resumed):
 def test_a_training_step_asks_nothing_of_the_device(level, dtype, resumed, monkeypatch):
     """From the batch to the changed weights. Only the very first step of a run waits, once; none of a resumed run does."""
     readings = Readings()
-    monkeypatch.setattr(devices, 'read_later', readings)
+    monkeypatch.setattr(flags, 'read_later', readings)
     assert train_three_steps(CPU, level, dtype, resumed) == [[] if resumed else ['aten::_local_scalar_dense'], [], []]
     assert readings.events == [('sent', 0), ('read', 0), ('sent', 1), ('read', 1), ('sent', 2)]
 
@@ -111,14 +112,14 @@ def test_a_training_step_asks_nothing_of_the_device(level, dtype, resumed, monke
 @pytest.mark.parametrize('level', ['O0', 'O2'])
 def test_a_training_step_takes_place_without_any_values(level, monkeypatch):
     """On the meta device there is nothing to ask for, and the host is another device."""
-    monkeypatch.setattr(devices, 'read_later', lambda flag: lambda: True)
+    monkeypatch.setattr(flags, 'read_later', lambda flag: lambda: True)
     assert train_three_steps(torch.device('meta'), level, 'float16', resumed=True) == [[], [], []]
 
 
 @pytest.mark.parametrize('name', sorted(name for name, kind in OPTIMIZERS.module_dict.items() if isinstance(kind, type)))
 def test_an_optimizer_asks_nothing_of_the_device_but_for_those_that_docs_name(name, monkeypatch):
     """Asking a tensor of the meta device for its value is an error. docs/en/engine.md names the two that do."""
-    monkeypatch.setattr(devices, 'read_later', lambda flag: lambda: True)
+    monkeypatch.setattr(flags, 'read_later', lambda flag: lambda: True)
     weight = torch.nn.Parameter(torch.zeros(2, 3, device='meta'))
     step = OptimizerStep(getattr(torch.optim, name)([weight], lr=0.1), {'max_norm': 1.0}, may_wait=False)
     step.optimizer.state[weight]  # there is something to put back, as there is from the second step on

@@ -6,10 +6,10 @@ import logging
 import pytest
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.errors import DivergedError
+from mmcv_need.optim import flags
 from mmcv_need.optim.loss_scale import LossScale
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.update_watch import LIMIT, UpdateWatch
@@ -197,7 +197,7 @@ def test_the_host_hears_of_an_update_when_the_next_one_is_on_its_way(logger, tmp
     def read_later(flag):
         events.append('sent')
         return lambda: events.append('read') or bool(flag)
-    monkeypatch.setattr(devices, 'read_later', read_later)
+    monkeypatch.setattr(flags, 'read_later', read_later)
     make_runner(logger, tmp_path, events, may_wait=False).run([batches(3)])
     assert events == ['forward', 'sent', 'forward', 'read', 'sent', 'forward', 'read', 'sent', 'read']
 
