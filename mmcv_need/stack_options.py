@@ -4,7 +4,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Optional
 
-from mmcv_need.errors import ConfigError, DeviceError
+from mmcv_need.errors import DeviceError
 
 
 class CompileOptions:
@@ -14,16 +14,9 @@ class CompileOptions:
         jit_compile: whether operators are compiled for each shape they meet, which takes minutes at first, instead of taken
             from the stack's binaries.
         allow_internal_format: whether tensors may lie in formats of the device's own; None leaves it to the stack.
-
-    Raises:
-        ConfigError: a value that is none of these.
     """
 
     def __init__(self, jit_compile: bool = False, allow_internal_format: Optional[bool] = None):
-        if not isinstance(jit_compile, bool):
-            raise ConfigError(f'jit_compile: expected True or False, not {jit_compile!r}')
-        if not isinstance(allow_internal_format, (bool, type(None))):
-            raise ConfigError(f'allow_internal_format: expected True, False or None, not {allow_internal_format!r}')
         self.jit_compile, self.allow_internal_format = jit_compile, allow_internal_format
 
     def apply(self, stack: Any) -> None:

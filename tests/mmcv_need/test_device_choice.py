@@ -80,6 +80,12 @@ def test_a_driver_without_a_visible_gpu_is_an_error_and_not_passed_over(machine,
     assert selected('auto') == ('cpu', None)
 
 
+@pytest.mark.parametrize('path', ['/proc/driver/nvidia/version', '/dev/nvidiactl', None])
+def test_a_driver_shows_by_its_files(monkeypatch, path):
+    monkeypatch.setattr(devices.os.path, 'exists', lambda name: name == path)
+    assert devices._nvidia_driver_present() is (path is not None)
+
+
 @pytest.mark.parametrize('kind, backend', [('npu', 'hccl'), ('cuda', 'nccl'), ('cpu', 'gloo')])
 def test_each_kind_has_its_collectives(card, kind, backend):
     assert devices.backend(card(kind)) == backend

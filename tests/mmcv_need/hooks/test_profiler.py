@@ -3,23 +3,26 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from mmcv_need import device as devices
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.hook import HOOKS
 from mmcv_need.hooks.profiler import ProfilerHook, profiler_of_environment
 from mmcv_need.registry import build
 
+CPU = torch.device('cpu')
 pytestmark = pytest.mark.filterwarnings('ignore:.*Profiler clears events:UserWarning')
 
 
-def run_with(folder, hook, epochs=1, iterations=5, rank=0):
+def run_with(folder, hook, epochs=1, iterations=5, rank=0, device=CPU):
     """A run whose iteration i multiplies matrices (i + 2) times; its log, and whether it was being profiled in each."""
     lines, profiled = [], []
-    runner = SimpleNamespace(work_dir=str(folder), rank=rank, iter=0, device=torch.device('cpu'), hooks=[hook],
+    runner = SimpleNamespace(work_dir=str(folder), rank=rank, iter=0, device=device, hooks=[hook],
                              logger=SimpleNamespace(info=lambda message, *given: lines.append(message % given)))
     hook.check_run(runner)
     hook.before_run(runner)
@@ -148,3 +151,23 @@ def test_the_switch_counts_ten_iterations_by_itself_and_is_off_by_default():
 def test_the_switch_has_to_be_a_number(start):
     with pytest.raises(ConfigError, match='PROFILE_START_STEP: expected'):
         profiler_of_environment({'PROFILE_TYPE': 'TORCH', 'PROFILE_START_STEP': start})
+
+
+def test_an_npus_profiler_writes_its_own_traces(tmp_path, monkeypatch):
+    """A stand-in of the functions that torch_npu.profiler shares with torch.profiler; device.py finds the real one."""
+    def profile(activities, schedule, on_trace_ready, **record):
+        steps = []
+        return SimpleNamespace(__enter__=lambda: None, step=lambda: steps.append(1),
+                               __exit__=lambda *_: on_trace_ready((activities, schedule, len(steps), record['with_stack'])))
+
+    traces = {}
+    activities = SimpleNamespace(CPU='c', NPU='n')
+    module = SimpleNamespace(profile=profile, schedule=lambda **cycle: cycle, ProfilerActivity=activities,
+                             tensorboard_trace_handler=lambda folder: partial(traces.__setitem__, folder))
+    monkeypatch.setattr(devices, 'profiler', lambda device: module)
+    lines, _ = run_with(tmp_path, ProfilerHook(profile_iters=3, schedule={'wait': 1, 'active': 2}, with_stack=True),
+                        device=SimpleNamespace(type='npu'))
+    assert lines == ['profiling 3 iterations']
+    (folder, trace), = traces.items()
+    assert folder == str(tmp_path / 'tf_tracing_logs')
+    assert trace[0] == ['c', 'n'] and trace[1]['wait'] == 1 and trace[2:] == (3, True)

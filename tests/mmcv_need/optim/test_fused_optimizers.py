@@ -1,6 +1,7 @@
 """Optimizers of an accelerator's own stack: which class a name means where, and that nothing pulls the buffers apart."""
 from __future__ import annotations
 
+import sys
 import warnings
 
 import pytest
@@ -114,3 +115,24 @@ def test_a_step_that_is_not_finite_is_left_out_before_and_after_the_first(own):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         step.zero_grad()
+
+
+@pytest.mark.parametrize('parts, real', [(('amp', 'optimizers'), True), (('optimizers',), False), ((), False)])
+def test_apex_is_asked_where_it_is_the_one_of_nvidia_or_ascend(tmp_path, monkeypatch, parts, real):
+    """The `apex` on PyPI is something else: its code must not run."""
+    (tmp_path / 'apex').mkdir()
+    (tmp_path / 'apex' / '__init__.py').write_text('' if real else 'raise SystemExit')
+    for part in parts:
+        (tmp_path / 'apex' / part).mkdir()
+        (tmp_path / 'apex' / part / '__init__.py').write_text('from torch.optim import SGD as FusedSGD\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        if real:
+            made = fused('FusedSGD')([{'params': list(network().parameters())}], **SETTINGS)
+            assert type(made) is torch.optim.SGD and not made.is_fused_optimizer
+        else:
+            with pytest.raises(ConfigError, match='FusedSGD is not here for cpu: it comes with apex'):
+                fused('FusedSGD')([{'params': list(network().parameters())}], **SETTINGS)
+    finally:
+        for name in [name for name in sys.modules if name.split('.')[0] == 'apex']:
+            del sys.modules[name]
