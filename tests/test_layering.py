@@ -73,6 +73,12 @@ def cycle_faults(trees):
             yield f'{start}: import cycle'
 
 
+def words(text):
+    """Of an identifier or string, also of one like TwoWords; the optimizers that configs call NpuFusedSGD, ... are names."""
+    text = re.sub(r'\bNpuFused(?=[A-Z]|\b)', '', text)
+    return set(re.split(r'[\W_]+', text.lower())) | {word.lower() for word in re.findall(r'[A-Z]?[a-z]+|[A-Z]+(?![a-z])', text)}
+
+
 def device_faults(module, tree):
     """Identifiers and strings, docstrings aside, that have the name of a device or its backend as a word."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -84,7 +90,7 @@ def device_faults(module, tree):
         for field in ('id', 'attr', 'name', 'asname', 'arg', 'module', 'value'):
             text = getattr(node, field, None)
             if isinstance(text, str):
-                for word in sorted(DEVICES & set(re.split(r'[\W_]+', text.lower()))):
+                for word in sorted(DEVICES & words(text)):
                     yield f"{module}:{getattr(node, 'lineno', 0)}: says {word}: {text!r}"
 
 
@@ -131,6 +137,10 @@ def test_the_check_reads_the_whole_house():
     ('mmdet/core/a.py', 'f(nccl=1)', 'says nccl'),
     ('mmdet/core/a.py', "f('HCCL_TIMEOUT')", 'says hccl'),
     ('mmdet/core/a.py', "f(f'cuda:{i}')", 'says cuda'),
+    ('mmdet/core/a.py', 'class NpuHead:\n    pass', "says npu: 'NpuHead'"),
+    ('mmdet/core/a.py', 'def makeHCCLGroup():\n    pass', 'says hccl'),
+    ('mmdet/core/a.py', 'def f():\n    torch.cuda.empty_cache()', 'says cuda'),
+    ('mmdet/core/a.py', 'def f(a, npu=None):\n    pass', 'says npu'),
     ('mmcv_need/a.py', '"""Doc."""\nx = 1\n"not a docstring: cuda"', 'says cuda'),
 ])
 def test_a_fault_is_noticed(path, text, fault, tmp_path):
@@ -148,6 +158,7 @@ def test_a_fault_is_noticed(path, text, fault, tmp_path):
     ('mmdet/core/a.py', '"""For cuda and npu."""\ndef f():\n    """Not on npu."""\n    import optional_package'),
     ('mmdet/models/a.py', 'import torch\nfrom mmcv_need import device\nfrom mmdet.core import b'),
     ('mmdet/core/a.py', 'input_size = cudalike = "inputs"'),
+    ('mmdet/core/a.py', 'x = {"NpuFusedSGD": SGD}\ny = name.startswith("NpuFused")'),
     ('tools/a.py', 'import calc_fps\nimport mmdet.apis\nname = "cuda"'),
     ('mmcv_need/hooks/__init__.py', 'from mmcv_need.hooks.a import A'),
 ])

@@ -19,7 +19,12 @@ def check_stack_options(cfg: Config) -> None:
 
 
 def apply_stack_options(cfg: Config, device: Any) -> None:
-    """Set the options of this device's stack: those of the config, else the toolkit's own; none where the stack has none."""
+    """Set the options of this device's stack: those of the config, else the toolkit's own; none where the stack has none.
+
+    Raises:
+        ConfigError: a section is wrong, whichever kind of device it is for.
+    """
+    check_stack_options(cfg)
     options = devices.OPTIONS.get(device.type)
     if options is not None:
         made = build(cfg, options, key=device.type) if cfg.get(device.type) is not None else options()

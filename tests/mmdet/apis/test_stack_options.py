@@ -56,6 +56,8 @@ def test_a_run_on_another_device_takes_it_and_says_that_it_has_no_effect(npu, co
 def test_what_is_wrong_is_told_whatever_the_device_is(config, text, said):
     with pytest.raises(ConfigError, match=said):
         check_stack_options(config(text))
+    with pytest.raises(ConfigError, match=said):
+        apply_stack_options(config(text), torch.device('cpu'))
 
 
 def test_the_section_is_a_dict(config):
