@@ -86,9 +86,9 @@ def _load_npu() -> bool:
         if isinstance(error, ModuleNotFoundError) or (home and not re.search(r'\blib\w+\.so', str(error))):
             raise DeviceError(f'torch_npu is installed but does not import {said}. See which torch, torch_npu and CANN go '
                               f'together, or say --device cpu') from error
-        scripts = [path for path in SET_ENV if os.path.exists(path)] or SET_ENV[:2]
+        scripts = ' or '.join(f'`source {path}`' for path in [path for path in SET_ENV if os.path.exists(path)] or SET_ENV[:2])
         what = f'the CANN at {home} lacks what it needs' if home else 'the environment of CANN is not set'
-        raise DeviceError(f"torch_npu is installed but {what} {said}. Run `source {' or '.join(scripts)}` of the CANN that "
+        raise DeviceError(f"torch_npu is installed but {what} {said}. Run {scripts} of the CANN that "
                           f'goes with this torch_npu, or say --device cpu') from error
     return True
 

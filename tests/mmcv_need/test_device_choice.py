@@ -39,6 +39,11 @@ def test_the_process_is_bound_to_its_card(machine):
     assert chosen == ['cuda:2', 'cuda:3']
 
 
+def test_cards_are_counted_and_there_is_one_cpu(machine):
+    machine(npu=8, cuda=4)
+    assert [devices.count(kind) for kind in devices.KINDS] == [8, 4, 1]
+
+
 def test_a_card_that_does_not_exist_is_refused(machine):
     machine(npu=8)
     with pytest.raises(DeviceError, match=r"^device 'npu:8' does not exist: 8 visible, numbered from 0$"):

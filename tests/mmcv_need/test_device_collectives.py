@@ -45,6 +45,13 @@ def test_the_users_choice_stays(limits, card, monkeypatch):
     assert int(set_['HCCL_EVENT_TIMEOUT']) > 1800 and group > 1800
 
 
+@pytest.mark.parametrize('timeout, limit', [(300, (300, 300, 332, 362)), (30, (120, 68, 100, 170)),
+                                            (8000, (7200, 8000, 8032, 8062))])
+def test_hccls_limits_in_numbers(limits, card, timeout, limit):
+    group, set_ = limits(card('npu'), timeout)
+    assert (*(int(set_[name]) for name in NAMES[:3]), group) == limit
+
+
 @pytest.mark.parametrize('timeout', [1, 30, 100, 300, 300.4, 1800, 10000])
 def test_hccl_gives_up_before_the_group_does_and_within_its_own_ranges(limits, card, timeout):
     group, set_ = limits(card('npu'), timeout)
