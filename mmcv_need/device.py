@@ -193,6 +193,12 @@ def backend(device: torch.device, wanted: Optional[str] = None) -> str:
     return wanted if wanted in able else able[0]
 
 
+def on_loopback() -> Dict[str, str]:
+    """Environment in which the processes of one machine talk over its loopback interface, where the backend knows how to."""
+    name = 'lo' if sys.platform.startswith('linux') else 'lo0'
+    return {'GLOO_SOCKET_IFNAME': name, 'NCCL_SOCKET_IFNAME': name}
+
+
 def prepare_collectives(device: torch.device, timeout: float) -> float:
     """Set, where the user has not, what makes a dead peer end the others after `timeout` seconds; before the group is made.
 

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 from torch import multiprocessing
 
 from mmcv_need import cores
+from mmcv_need import device as devices
 from mmcv_need.failures import FILE
 from mmcv_need.orphans import die_with_parent
 from mmcv_need.supervision import end_all, first_failure, wait_for_all
@@ -69,7 +70,7 @@ def start(work: Work, arguments: Sequence[str], rank: int, size: int, folder: st
     share = max(1, len(cores.all_cores()) // size)
     threads = os.environ.get('OMP_NUM_THREADS', '')
     ours = {'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': str(size), 'LOCAL_WORLD_SIZE': str(size),
-            STORE: os.path.join(folder, 'store'), FILE: failure_file, 'GLOO_SOCKET_IFNAME': loopback_interface(),
+            STORE: os.path.join(folder, 'store'), FILE: failure_file, **devices.on_loopback(),
             'OMP_NUM_THREADS': str(min(share, int(threads)) if threads.isdigit() else share)}
     process = multiprocessing.get_context('spawn').Process(
         target=be_rank, name=f'rank {rank}', args=(work, list(arguments), rank, size, os.getpid()))
@@ -90,10 +91,6 @@ def be_rank(work: Work, arguments: Sequence[str], rank: int, size: int, launcher
 def is_launched() -> bool:
     """Whether this process was started by `launch`, which says of its failure what is to be said."""
     return STORE in os.environ
-
-
-def loopback_interface() -> str:
-    return 'lo' if sys.platform.startswith('linux') else 'lo0'
 
 
 @contextmanager

@@ -32,7 +32,6 @@ from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
 from mmdet.apis.endings import RESUMABLE, run
 from mmdet.apis.env import env_info
-<<<<<<< HEAD
 from mmdet.apis.processes import add_card_options, in_processes
 from mmdet.apis.resuming import (
     add_resume_options,
@@ -42,10 +41,7 @@ from mmdet.apis.resuming import (
     resumed_checkpoint,
     resumed_seed,
 )
-=======
-from mmdet.apis.resuming import add_resume_options, checkpoints_of, goes_on_by_itself, resumed_checkpoint, resumed_seed
 from mmdet.apis.stack_options import idle_stack_options
->>>>>>> ad7c24a (An NPU's stack says in one line what is wrong with it, and a double of torch_npu tests each line of the device table)
 from mmdet.apis.train import build_precision
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS

@@ -85,7 +85,7 @@ def start_processes(launcher: str, device: Any, cfg: Config) -> None:
     if wanted.port is not None:
         os.environ.setdefault('MASTER_PORT', str(wanted.port))
     stay_in_place()
-    init_dist(launcher, backend, wanted.timeout)
+    init_dist(launcher, backend, devices.prepare_collectives(device, wanted.timeout))
     if wanted.backend not in (None, backend):
         warnings.warn(f"{cfg.where('dist_params.backend')}: dist_params.backend='{wanted.backend}' is not for {device.type}; "
                       f"the processes use '{backend}'", UserWarning, stacklevel=2)
