@@ -53,10 +53,12 @@ total_fps() {
     "$PYTHON" calc_fps.py "$1" "$2" "$3" | sed -n 's|^# total images / total time: \([0-9.]*\) .*|\1|p'
 }
 
-# final_report FPS ACCURACY SECONDS
+# final_report FPS ACCURACY SECONDS; without FPS it is of an evaluation, and has only the last two lines.
 final_report() {
-    echo '------------------ Final result ------------------'
-    echo "Final Performance images/sec : $1"
+    if [[ -n "$1" ]]; then
+        echo '------------------ Final result ------------------'
+        echo "Final Performance images/sec : $1"
+    fi
     echo "Final Train Accuracy : $2"
     echo "E2E Training Duration sec : $3"
 }
