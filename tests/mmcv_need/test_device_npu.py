@@ -79,8 +79,7 @@ def test_without_the_environment_of_cann_both_scripts_are_named(torch_npu, text)
     line = refusal('auto')
     new, old, _ = devices.SET_ENV
     library = text.split(':')[0]
-    scripts = f'`source {new}` or `source {old}` of the CANN'
-    for words in ('the environment of CANN is not set', library, scripts, '--device cpu'):
+    for words in ('the environment of CANN is not set', library, f'`source {new}` or `source {old}` of', '--device cpu'):
         assert words in line
 
 

@@ -1,6 +1,8 @@
 """What a device keeps besides tensors: memory, generators, its layout and its name."""
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -79,6 +81,19 @@ def test_repeatable_algorithms_exclude_the_search_for_the_fastest(monkeypatch):
     assert torch.backends.cudnn.benchmark and calls == []
     devices.set_deterministic(True, True)
     assert not torch.backends.cudnn.benchmark and calls == [(True,)]
+
+
+@pytest.mark.parametrize('version, asked', [((1, 8), {}), ((1, 10), {}), ((1, 11), {'warn_only': True}),
+                                            ((2, 6), {'warn_only': True})])
+def test_repeatable_products_need_a_setting_and_what_has_no_repeatable_form_only_warns(monkeypatch, version, asked):
+    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', False)
+    monkeypatch.setattr(torch, 'use_deterministic_algorithms', lambda on, **options: calls.append((on, options)))
+    monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', '')
+    del os.environ['CUBLAS_WORKSPACE_CONFIG']
+    calls = []
+    devices.set_deterministic(False, True)
+    assert calls == [(True, asked)] and os.environ['CUBLAS_WORKSPACE_CONFIG'] == ':4096:8'
 
 
 # A line for the log
