@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = f"""
 import os, signal, subprocess, sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from mmcv_need import failures, launch
+from mmcv_need import failures, launch, supervision
 
+supervision.SETTLE, supervision.LAST_WORDS = 0.5, 1.0  # long enough for these
 def work(arguments):
     rank, folder, (what, *more) = int(os.environ['RANK']), arguments[0], arguments[1:]
     child = subprocess.Popen(['sleep', '600'])  # as a loader's worker, of one that does not look after it

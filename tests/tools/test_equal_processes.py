@@ -30,7 +30,7 @@ PLAIN = {'model.backbone.norm_cfg': None, 'model.neck.norm_cfg': None, 'lr_confi
          'data.samples_per_gpu': 2, 'optimizer.lr': 0.0002, 'runner.max_epochs': 9}
 
 
-# Batches of other sizes are rounded otherwise, and which of two nearly equal negatives is mined would hang on that.
+# Sums in another order are rounded otherwise, and which of two nearly equal negatives is mined may hang on that.
 UNMINED = ['model.train_cfg.neg_pos_ratio=0', 'model.bbox_head.loss_normalizer=global']
 
 
@@ -48,10 +48,10 @@ def train(tiny, folder, processes, *options):
     return torch.load(folder / 'latest.pth', weights_only=True)
 
 
-def losses_of_one(tiny, processes, normalizer='device'):
+def learned_by_one(tiny, processes, negatives):
     """Weights after one process computed the loss of each process's batch, and learned from their mean."""
     cfg = Config.fromfile(tiny)
-    cfg.merge_from_dict({**PLAIN, 'model.bbox_head.loss_normalizer': normalizer})
+    cfg.merge_from_dict({**PLAIN, 'model.train_cfg.neg_pos_ratio': negatives})
     cfg = canonical(cfg)
     seed_everything(7)
     model = build(cfg, DETECTORS, key='model')
@@ -74,22 +74,29 @@ def losses_of_one(tiny, processes, normalizer='device'):
     return model.state_dict()
 
 
-@pytest.mark.parametrize('processes', [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_several_processes_learn_what_one_learns_from_the_mean_of_their_losses(tiny, tmp_path, processes, same):
-    found = train(tiny, tmp_path / 'first', processes)
+@pytest.mark.parametrize('processes, negatives', [(2, 3), pytest.param(4, 0, marks=pytest.mark.slow)])
+def test_several_processes_learn_what_one_learns_from_the_mean_of_their_losses(tiny, tmp_path, processes, negatives):
+    found = train(tiny, tmp_path, processes, f'model.train_cfg.neg_pos_ratio={negatives}')
     assert (found['meta']['world_size'], found['meta']['global_batch']) == (processes, 2 * processes)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.set_num_threads(1)
-    expected = losses_of_one(tiny, processes)
+    expected = learned_by_one(tiny, processes, negatives)
     torch.set_rng_state(state)
     torch.set_num_threads(threads)
     assert list(found['state_dict']) == list(expected)
     worst = max(float((found['state_dict'][key] - value).abs().max()) for key, value in expected.items())
     assert worst <= 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('processes', [2, 3])
+def test_as_many_processes_learn_the_same_to_the_last_bit_again(tiny, tmp_path, processes, same):
+    found = train(tiny, tmp_path / 'first', processes)
     again = train(tiny, tmp_path / 'again', processes)
     assert same(found['state_dict'], again['state_dict']) and same(found['optimizer'], again['optimizer'])
 
 
+@pytest.mark.slow
 def test_with_the_global_normalizer_two_processes_learn_what_one_learns_from_the_whole_batch(tiny, tmp_path):
     two = train(tiny, tmp_path / 'two', 2, *UNMINED)
     one = train(tiny, tmp_path / 'one', 1, *UNMINED, 'data.samples_per_gpu=4')
@@ -112,14 +119,15 @@ def test_a_run_goes_on_with_as_many_pictures_on_another_number_of_processes(tiny
     assert worst <= 1e-6
 
 
-@pytest.mark.parametrize('samples', [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_any_number_of_processes_finds_the_same_to_the_last_bit(trained, tiny, tmp_path, samples):
-    """Eight pictures on three processes, in batches of three: one process has a batch less, and one batch is smaller."""
+@pytest.mark.parametrize('samples, numbers', [
+    (3, (1, 2)), *(pytest.param(samples, (1, 2, 3, 4), marks=pytest.mark.slow) for samples in (1, 3))])
+def test_any_number_of_processes_finds_the_same_to_the_last_bit(trained, tiny, tmp_path, samples, numbers):
+    """Eight pictures in batches of three: one batch is smaller, and of four processes one has none."""
     said = []
-    for processes in (1, 2, 3, 4):
+    for processes in numbers:
         out = tool('test', tiny, trained.folder / 'latest.pth', '--eval', 'bbox', '--out', tmp_path / f'{processes}.json',
                    '--gpus', processes, '--cfg-options', f'data.test_dataloader.samples_per_gpu={samples}')
         said.append(ast.literal_eval(re.findall(r"\{'bbox_mAP'.*\}", out)[0]))
-    found = [(tmp_path / f'{processes}.json').read_bytes() for processes in (1, 2, 3, 4)]
+    found = [(tmp_path / f'{processes}.json').read_bytes() for processes in numbers]
     assert len(found[0]) > 1000 and len(set(found)) == 1
     assert all(metrics == said[0] for metrics in said)
