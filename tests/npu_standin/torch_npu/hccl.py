@@ -27,26 +27,26 @@ class CardGroup(dist.ProcessGroup if dist.is_available() else object):
     def getBackendName(self) -> str:
         return 'hccl'
 
-    def allreduce(self, tensors: Sequence[Tensor], options: Any = None) -> Any:
-        return self.gloo.allreduce(on_host(tensors), options or dist.AllreduceOptions())
+    def allreduce(self, tensors: Sequence[Tensor], opts: Any = None) -> Any:
+        return self.gloo.allreduce(on_host(tensors), opts or dist.AllreduceOptions())
 
-    def allreduce_coalesced(self, tensors: Sequence[Tensor], options: Any = None) -> Any:
-        return self.gloo.allreduce_coalesced(on_host(tensors), options or dist.AllreduceCoalescedOptions())
+    def allreduce_coalesced(self, tensors: Sequence[Tensor], opts: Any = None) -> Any:
+        return self.gloo.allreduce_coalesced(on_host(tensors), opts or dist.AllreduceCoalescedOptions())
 
-    def broadcast(self, tensors: Sequence[Tensor], options: Any = None) -> Any:
-        return self.gloo.broadcast(on_host(tensors), options or dist.BroadcastOptions())
+    def broadcast(self, tensors: Sequence[Tensor], opts: Any = None) -> Any:
+        return self.gloo.broadcast(on_host(tensors), opts or dist.BroadcastOptions())
 
-    def reduce(self, tensors: Sequence[Tensor], options: Any = None) -> Any:
-        return self.gloo.reduce(on_host(tensors), options or dist.ReduceOptions())
+    def reduce(self, tensors: Sequence[Tensor], opts: Any = None) -> Any:
+        return self.gloo.reduce(on_host(tensors), opts or dist.ReduceOptions())
 
-    def allgather(self, outputs: Sequence[Sequence[Tensor]], inputs: Sequence[Tensor], options: Any = None) -> Any:
-        return self.gloo.allgather([on_host(output) for output in outputs], on_host(inputs), options or dist.AllgatherOptions())
+    def allgather(self, outputs: Sequence[Sequence[Tensor]], inputs: Sequence[Tensor], opts: Any = None) -> Any:
+        return self.gloo.allgather([on_host(output) for output in outputs], on_host(inputs), opts or dist.AllgatherOptions())
 
-    def _allgather_base(self, output: Tensor, given: Tensor, options: Any = None) -> Any:
-        return self.gloo._allgather_base(*on_host([output, given]), options or dist.AllgatherOptions())
+    def _allgather_base(self, output: Tensor, given: Tensor, opts: Any = None) -> Any:
+        return self.gloo._allgather_base(*on_host([output, given]), opts or dist.AllgatherOptions())
 
-    def barrier(self, options: Any = None) -> Any:
-        return self.gloo.barrier(options or dist.BarrierOptions())
+    def barrier(self, opts: Any = None) -> Any:
+        return self.gloo.barrier(opts or dist.BarrierOptions())
 
 
 def on_host(tensors: Sequence[Tensor]) -> List[Tensor]:
