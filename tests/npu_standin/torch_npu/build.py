@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch.utils import cpp_extension
 
 SOURCE = Path(__file__).parent / 'csrc'
+TORCH_VERSION = tuple(int(part) for part in torch.__version__.split('.')[:2])
 
 
 def compiler() -> Optional[str]:
@@ -22,10 +24,18 @@ def compiler() -> Optional[str]:
     return next(filter(None, map(shutil.which, filter(None, (os.environ.get('CXX'), 'c++', 'g++', 'clang++')))), None)
 
 
+def hindrance() -> Optional[str]:
+    """Why the device cannot be built here, or None."""
+    if not sys.platform.startswith('linux'):
+        return f'the stand-in for an NPU is for Linux, not for {sys.platform}'
+    if TORCH_VERSION < (2, 6):
+        return f'the stand-in for an NPU needs the headers of torch 2.6 or newer, not of {torch.__version__}'
+    return None if compiler() else 'no C++ compiler found: install g++ or clang++, or name one by CXX'
+
+
 def flags() -> List[str]:
     """For compiling and linking. PyTorch's headers ask for C++20 from 2.13 on."""
-    new = tuple(int(part) for part in torch.__version__.split('.')[:2]) >= (2, 13)
-    return [f'-std=c++{20 if new else 17}', '-O1', '-w', '-fPIC',
+    return [f'-std=c++{20 if TORCH_VERSION >= (2, 13) else 17}', '-O1', '-w', '-fPIC',
             f'-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}']
 
 
@@ -63,9 +73,9 @@ def library() -> Path:
 
 def build(sources: List[Path], target: Path) -> None:
     """Compile each source, as many at once as there are cores, and link them."""
-    program = compiler()
-    if program is None:
-        raise RuntimeError('no C++ compiler found: install g++ or clang++, or name one by CXX')
+    reason, program = hindrance(), compiler()
+    if reason or not program:
+        raise RuntimeError(reason)
     includes = [word for folder in cpp_extension.include_paths() for word in ('-isystem', folder)]
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         objects = [Path(folder) / f'{source.stem}.o' for source in sources]
@@ -88,5 +98,5 @@ def call(command: List[str]) -> None:
                            f'{done.stdout[-6000:]}')
 
 
-if __name__ == '__main__':
-    print(library())
+if __name__ == '__main__':  # says why it cannot be built here, and then status 1
+    sys.exit(hindrance())

@@ -1,0 +1,158 @@
+"""The stand-in for an NPU, built once, and the project's tools as processes that find it.
+
+on_card/ is for a process that has the stand-in as its accelerator: test_on_card.py starts it.
+"""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
+collect_ignore = [] if os.environ.get('NPU_STANDIN_INSIDE') else ['on_card']
+
+# The demo's config with a sixteenth of VGG's width and with SGD: 24 pictures, two a batch.
+TINY = '''
+_base_ = {base!r}
+data_root = {data!r}
+data = dict(
+    samples_per_gpu=2,
+    workers_per_gpu=0,
+    train=dict(ann_file=data_root + 'annotations/instances_train2017.json', img_prefix=data_root + 'train2017/'),
+    val=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'),
+    test=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'))
+model = dict(
+    backbone=dict(width_factor=0.0625),
+    neck=dict(in_channels=(32, 64), out_channels=(32, 64, 32, 16, 16)),
+    bbox_head=dict(in_channels=(32, 64, 32, 16, 16)))
+optimizer = dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)
+optimizer_config = dict(grad_clip=dict(max_norm=10))
+lr_config = dict(_delete_=True, policy='step', warmup='linear', warmup_iters=5, warmup_ratio=0.01, step=[2])
+runner = dict(max_epochs=2)
+evaluation = dict(interval=2)
+log_config = dict(interval=1)
+'''
+
+_outcomes: Counter = Counter()
+
+
+def pytest_runtest_logreport(report):
+    """Counts outcomes of this folder: whoever started the tests can see whether they ran, see .ci/run."""
+    if report.nodeid.startswith('tests/npu_standin/') and (report.when == 'call' or report.skipped):
+        _outcomes[report.outcome] += 1
+
+
+def pytest_sessionfinish():
+    if os.environ.get('NPU_STANDIN_OUTCOMES') and not os.environ.get('NPU_STANDIN_INSIDE'):
+        text = f"{_outcomes['passed']} passed, {_outcomes['skipped']} skipped\n"
+        Path(os.environ['NPU_STANDIN_OUTCOMES']).write_text(text)
+
+
+@pytest.fixture(scope='session')
+def builder():
+    """The module torch_npu/build.py, without the package, which would give this process the device."""
+    spec = importlib.util.spec_from_file_location('npu_standin_build', FOLDER / 'torch_npu/build.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def standin(builder):
+    """The environment of a process that finds the stand-in where the real torch_npu would be."""
+    reason = builder.hindrance()
+    if reason:
+        pytest.skip(reason)
+    try:
+        builder.library()
+    except RuntimeError as error:
+        (pytest.fail if os.environ.get('CI') else pytest.skip)(str(error))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(('NPU_STANDIN_', 'ASCEND_', 'INF_NAN_'))}
+    cache = {name: os.environ[name] for name in ('NPU_STANDIN_CACHE',) if name in os.environ}
+    return {**kept, **cache, 'PYTHONPATH': str(FOLDER), 'OMP_NUM_THREADS': '1', 'TORCH_CPP_LOG_LEVEL': 'ERROR'}
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory):
+    """The config file tiny.py beside its pictures."""
+    folder = tmp_path_factory.mktemp('tiny')
+    subprocess.run([sys.executable, 'tools/make_demo_data.py', '--out', str(folder / 'demo'), '--train', '24', '--val', '8',
+                    '--seed', '4'], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    path = folder / 'tiny.py'
+    path.write_text(TINY.format(base=[str(ROOT / 'configs/ssd_demo.py')], data=f'{folder}/demo/'))
+    return path
+
+
+class Run:
+    """What a training process left: its status, what it said on stderr, its folder, and what its cards did."""
+
+    def __init__(self, done, folder):
+        self.status, self.errors, self.folder = done.returncode, done.stderr, folder
+
+    @property
+    def losses(self):
+        lines = next(self.folder.glob('*.log.json')).read_text().splitlines()
+        return [record['loss'] for record in map(json.loads, lines) if record.get('mode') == 'train']
+
+    def checkpoint(self):
+        return torch.load(self.folder / 'latest.pth', map_location='cpu', weights_only=True)
+
+    def on_cards(self):
+        """calls, infinite_results and memory of each process: see torch_npu/report.py."""
+        return [json.loads(path.read_text()) for path in sorted(self.folder.parent.glob(f'{self.folder.name}.report.*'))]
+
+
+@pytest.fixture(scope='session')
+def train(standin, tiny, tmp_path_factory):
+    """Trains the tiny config by tools/train.py in a process of its own, or in several; returns the Run.
+
+    Args:
+        arguments: of tools/train.py.
+        way: see drive.py.
+        cards: processes, started by torchrun if there is more than one.
+        environment: of the stand-in.
+    """
+    def start(*arguments, device='npu', way='plain', cards=1, **environment):
+        folder = tmp_path_factory.mktemp('run') / 'work'
+        launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(cards)] if cards > 1 else []
+        command = [sys.executable, *launcher, str(FOLDER / 'drive.py'), way, 'tools/train.py', str(tiny), '--work-dir',
+                   str(folder), '--seed', '3', '--device', device, *map(str, arguments)]
+        command += ['--launcher', 'pytorch'] if cards > 1 else []
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400,
+                              env={**standin, 'NPU_STANDIN_REPORT': f'{folder}.report', **environment})
+        return Run(done, folder)
+    return start
+
+
+@pytest.fixture(scope='session')
+def trained(train):
+    """The Run of the tiny config on a card."""
+    run = train()
+    assert run.status == 0, run.errors[-6000:]
+    return run
+
+
+@pytest.fixture(scope='session')
+def differences():
+    """Names of the tensors of two values that are not the same to the last bit, and of what only one has."""
+    def flat(value, name=''):
+        if isinstance(value, (dict, list, tuple)):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            return {key: leaf for part, child in items for key, leaf in flat(child, f'{name}.{part}').items()}
+        return {name: value}
+
+    def compare(a, b):
+        a, b = flat(a), flat(b)
+        assert any(isinstance(value, torch.Tensor) for value in a.values())
+        common = [name for name in a if name in b]
+        return sorted(set(a) ^ set(b)) + [name for name in common if not (
+            torch.equal(a[name], b[name]) if isinstance(a[name], torch.Tensor) else a[name] == b[name])]
+    return compare
