@@ -92,10 +92,10 @@ def tiny(tmp_path_factory):
 
 
 class Run:
-    """What a training process left: its status, what it said on stderr, its folder, and what its cards did."""
+    """What a training process left: its status, what it said, its folder, and what its cards did."""
 
     def __init__(self, done, folder):
-        self.status, self.errors, self.folder = done.returncode, done.stderr, folder
+        self.status, self.errors, self.said, self.folder = done.returncode, done.stderr, done.stdout + done.stderr, folder
 
     @property
     def losses(self):

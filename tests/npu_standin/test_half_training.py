@@ -33,16 +33,16 @@ def is_finite(run):
 def test_an_overflow_leaves_out_its_step_and_halves_the_scale(half, level, inf_nan):
     run = half(level, INF_NAN_MODE_ENABLE=inf_nan, **OVERFLOW)
     assert scale_of(run) == SCALE / 2 and is_finite(run)
-    assert 'iteration 2: its gradients are not finite, so its update was left out; the loss scale is 128 now' in run.errors
+    assert 'iteration 2: its gradients are not finite, so its update was left out; the loss scale is 128 now' in run.said
     assert all(map(math.isfinite, run.losses)) and len(run.losses) == 3
     assert (run.on_cards()[0]['infinite_results'] > 0) == (inf_nan == '1')  # a card that saturates never shows infinity
 
 
 def test_without_an_overflow_every_step_counts(half):
     run = half('O1', INF_NAN_MODE_ENABLE='0')
-    assert scale_of(run) == SCALE and 'left out' not in run.errors
+    assert scale_of(run) == SCALE and 'left out' not in run.said
 
 
 def test_on_a_card_that_saturates_nothing_but_its_status_tells(half):
     run = half('O1', INF_NAN_MODE_ENABLE='0', NPU_STANDIN_STATUS='0', **OVERFLOW)
-    assert scale_of(run) == SCALE and 'left out' not in run.errors
+    assert scale_of(run) == SCALE and 'left out' not in run.said

@@ -1,7 +1,7 @@
 """What a card does not do ends a training run with a message that names the operator."""
 from __future__ import annotations
 
-import pytest
+import re
 
 SHORT = ('--no-validate', '--max_steps', '2')
 
@@ -24,9 +24,9 @@ def test_the_same_mistake_goes_unseen_on_the_cpu(train):
     assert train(*SHORT, way='stray', device='cpu').status == 0
 
 
-@pytest.mark.parametrize('megabytes, operator', [(1, 'aten::empty_strided'), (6, 'aten::max_pool2d_with_indices')])
-def test_a_card_that_is_too_small_is_said_to_be_full_with_the_operator_that_found_out(train, megabytes, operator):
-    run = train(*SHORT, NPU_STANDIN_MEMORY_MB=str(megabytes))
+def test_a_card_that_is_too_small_is_said_to_be_full_with_the_operator_that_found_out(train):
+    run = train(*SHORT, NPU_STANDIN_MEMORY_MB='6')
     assert run.status == 1
-    assert f'torch.OutOfMemoryError: NPU out of memory in aten::' in run.errors
-    assert f'on npu:0, which has {megabytes << 20} bytes' in run.errors
+    last = run.errors.strip().splitlines()[-1]
+    assert re.match(r'torch\.OutOfMemoryError: NPU out of memory in aten::\w+\. Tried to allocate \d+ bytes on npu:0', last)
+    assert f'which has {6 << 20} bytes' in last

@@ -13,7 +13,7 @@ import torch.nn.functional as F
     ('aten::add', lambda a, b: torch.add(b, b, out=a))])
 @pytest.mark.parametrize('other', ['cpu', 'npu:1'])
 def test_tensors_of_two_devices_are_refused_with_both_named(name, call, other):
-    with pytest.raises(RuntimeError, match=rf'^{name}: expected all tensors to be on the same device, but found at least two, ') as error:
+    with pytest.raises(RuntimeError, match=rf'^{name}: expected all tensors to be on the same device, but found at') as error:
         call(torch.ones(3, device='npu:0'), torch.zeros(3, device=other))
     assert 'npu:0' in str(error.value) and other in str(error.value)
 

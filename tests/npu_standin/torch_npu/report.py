@@ -16,8 +16,14 @@ OWNER = os.getpid()
 
 
 def summary() -> Dict[str, Any]:
-    """calls: of each operator. infinite_results: tensors that were not finite when a kernel was done. memory: peak by card."""
-    return {'calls': dict(native.calls_by_name()), 'infinite_results': native.infinite_results(),
+    """What can be counted.
+
+    Returns:
+        calls: of each operator. overflows: results of each that were not finite though what it was given was.
+        infinite_results: tensors that were not finite when a kernel was done with them. memory: peak of each card in bytes.
+    """
+    return {'calls': dict(native.calls_by_name()), 'overflows': dict(native.overflows()),
+            'infinite_results': native.infinite_results(),
             'memory': [native.most_memory_in_use(card) for card in range(native.card_count())]}
 
 

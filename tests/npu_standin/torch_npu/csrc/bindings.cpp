@@ -6,9 +6,9 @@
 namespace standin {
 namespace {
 
-c10::Dict<std::string, int64_t> calls_by_name() {
+c10::Dict<std::string, int64_t> for_python(const std::map<std::string, int64_t>& counts) {
   c10::Dict<std::string, int64_t> result;
-  for (const auto& [name, count] : all_calls()) result.insert(name, count);
+  for (const auto& [name, count] : counts) result.insert(name, count);
   return result;
 }
 
@@ -29,7 +29,8 @@ TORCH_LIBRARY(npu_standin, m) {
   m.def("block", [](std::string operation) { block(operation); });
   m.def("unblock_all", &unblock_all);
   m.def("calls", [](std::string operation) -> int64_t { return calls(operation); });
-  m.def("calls_by_name", &calls_by_name);
+  m.def("calls_by_name", []() { return for_python(all_calls()); });
+  m.def("overflows", []() { return for_python(overflows()); });
   m.def("saturates", &saturates);
   m.def("set_saturates", &set_saturates);
   m.def("overflowed", &overflowed);

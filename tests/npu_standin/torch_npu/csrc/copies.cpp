@@ -51,7 +51,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
   }
   finish_copies();
   const bool converts = from.dtype() != to.dtype();
-  const bool given_finite = !converts || !saturates() || all_finite(source);
+  const bool given_finite = !converts || !looks_at_numbers() || all_finite(source);
   const_cast<at::Tensor&>(target).copy_(source);
   if (converts) settle_numbers({target}, given_finite, (to.is_cpu() ? from : to).device().index());
   return to;

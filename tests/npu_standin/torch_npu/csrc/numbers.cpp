@@ -16,6 +16,8 @@ namespace {
 
 std::array<std::atomic<bool>, MOST_CARDS> flags;
 std::atomic<int64_t> not_finite{0};
+std::mutex overflow_lock;
+std::map<std::string, int64_t> overflow_counts;
 
 std::atomic<bool>& mode() {
   static std::atomic<bool> saturates{number("INF_NAN_MODE_ENABLE", 1) == 0};
@@ -68,6 +70,13 @@ bool overflowed(int64_t card) { return flags.at(card); }
 void clear_overflow(int64_t card) { flags.at(card) = false; }
 int64_t infinite_results() { return not_finite; }
 
+std::map<std::string, int64_t> overflows() {
+  const std::lock_guard<std::mutex> held(overflow_lock);
+  return overflow_counts;
+}
+
+bool looks_at_numbers() { return mode() || counts_results(); }
+
 void inject_overflow(const std::string& operation, int64_t call) {
   auto& one = injection();
   const std::lock_guard<std::mutex> held(one.lock);
@@ -87,9 +96,13 @@ void settle_numbers(const std::vector<at::Tensor>& written, bool given_finite, c
       break;
     }
   }
-  if (!mode() && !counts_results()) return;
+  if (!looks_at_numbers()) return;
   for (const auto& tensor : written) {
     if (all_finite(tensor)) continue;
+    if (given_finite) {
+      const std::lock_guard<std::mutex> held(overflow_lock);
+      ++overflow_counts[running()];
+    }
     if (mode() && given_finite) {
       saturate(tensor);
       flags.at(card) = true;

@@ -69,6 +69,8 @@ void set_saturates(bool value);
 bool overflowed(int64_t card);
 void clear_overflow(int64_t card);
 int64_t infinite_results();  // tensors that a kernel left with a number that is not finite
+std::map<std::string, int64_t> overflows();  // by operator, of those that were given finite numbers
+bool looks_at_numbers();  // which takes time, so not where nobody asks
 void inject_overflow(const std::string& operation, int64_t call);
 bool all_finite(const at::Tensor& host);
 void settle_numbers(const std::vector<at::Tensor>& written, bool given_finite, c10::DeviceIndex card);
