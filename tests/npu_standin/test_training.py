@@ -35,12 +35,13 @@ def test_the_run_was_on_the_card(trained, on_the_cpu):
 
 
 @pytest.mark.slow
-def test_adamw_ends_at_the_weights_of_the_cpu(train, differences):
-    optimizer = ('--max_steps', 6, '--no-validate', '--cfg-options', 'optimizer._delete_=True', 'optimizer.type=AdamW',
-                 'optimizer.lr=0.002', 'optimizer.weight_decay=0.01')
-    card, cpu = train(*optimizer), train(*optimizer, device='cpu', way='contiguous')
+def test_the_demos_own_optimizer_ends_at_the_weights_of_the_cpu(train, tiny, tmp_path, differences):
+    config = tmp_path / 'adamw.py'
+    config.write_text(f"_base_ = {str(tiny)!r}\noptimizer = dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=1e-2)\n")
+    short = ('--max_steps', 6, '--no-validate')
+    card, cpu = train(*short, config=config), train(*short, config=config, device='cpu', way='contiguous')
     assert (card.status, cpu.status) == (0, 0), card.errors[-3000:] + cpu.errors[-3000:]
-    assert differences(card.checkpoint()['state_dict'], cpu.checkpoint()['state_dict']) == []
+    assert differences(*({key: run.checkpoint()[key] for key in STATE} for run in (card, cpu))) == []
 
 
 def test_the_evaluation_of_a_checkpoint_finds_on_any_card_what_it_finds_on_the_cpu(standin, trained, tiny, tmp_path):

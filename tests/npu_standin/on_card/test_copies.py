@@ -34,7 +34,7 @@ def test_memory_that_is_not_pinned_is_waited_for():
 
 def test_a_loader_pins_its_batches():
     loader = torch.utils.data.DataLoader(torch.arange(4.), batch_size=2, pin_memory=True)
-    batches = [batch for batch in loader]
+    batches = list(loader)
     assert all(batch.is_pinned() for batch in batches) and not torch.zeros(2).is_pinned()
     assert torch.cat([batch.to('npu', non_blocking=True) for batch in batches]).tolist() == [0., 1., 2., 3.]
 

@@ -35,7 +35,7 @@ def test_the_peak_stays_until_it_is_reset():
 def test_what_does_not_fit_is_out_of_memory_with_the_operator_named(cards, operator, call):
     x = torch.zeros(MEGABYTE // 8, device='npu')
     cards.set_memory_limit(2 * MEGABYTE)
-    with pytest.raises(torch.OutOfMemoryError, match=rf'NPU out of memory in aten::{operator}\. Tried to allocate \d+ bytes on npu:0'):
+    with pytest.raises(torch.OutOfMemoryError, match=rf'^NPU out of memory in aten::{operator}\. Tried to allocate \d+ bytes'):
         call(x)
     assert (x + 1).sum() == MEGABYTE // 8  # what fits still goes on
 

@@ -9,6 +9,9 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace standin {
 namespace {
 
