@@ -16,6 +16,8 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, Mapping, Optional
 
+import torch
+
 from mmcv_need.averages import learning_weights, separated
 from mmcv_need.checkpoint import meta_of
 from mmcv_need.dist_utils import gather_plain
@@ -41,7 +43,7 @@ def checkpoint_of(runner: Any, place: Mapping[str, int], save_optimizer: bool) -
     if save_optimizer:
         step = runner.optimizer
         own = {'random': random_state(runner.device), 'log_buffer': runner.log_buffer.state()}
-        checkpoint.update(optimizer=step.optimizer.state_dict(), ranks=gather_plain(own, runner.device),
+        checkpoint.update(optimizer=on_host(step.optimizer.state_dict()), ranks=gather_plain(own, runner.device),
                           left_out=runner.watch.left_out)
         if step.loss_scale:
             checkpoint['loss_scaler'] = step.loss_scale.state_dict()
@@ -53,6 +55,15 @@ def checkpoint_of(runner: Any, place: Mapping[str, int], save_optimizer: bool) -
                 'begun': step.start_of(place['iter'])}
     runner.call_hook('before_save_checkpoint', checkpoint)
     return checkpoint
+
+
+def on_host(state: Any) -> Any:
+    """Nested dicts and lists with their tensors on the CPU, for a file that can be read without the device."""
+    if isinstance(state, torch.Tensor):
+        return state.cpu()
+    if isinstance(state, dict):
+        return {key: on_host(value) for key, value in state.items()}
+    return [on_host(value) for value in state] if isinstance(state, list) else state
 
 
 def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> PlaceInRun:

@@ -117,15 +117,16 @@ def train(standin, tiny, tmp_path_factory):
     Args:
         arguments: of tools/train.py.
         config: another than the tiny one.
-        way: see drive.py.
-        cards: processes, started by torchrun if there is more than one.
+        way: see drive.py; None starts tools/train.py itself.
+        cards: processes that torchrun starts, if there is more than one.
         environment: of the stand-in.
     """
     def start(*arguments, config=tiny, device='npu', way='plain', cards=1, **environment):
         folder = tmp_path_factory.mktemp('run') / 'work'
         launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(cards)] if cards > 1 else []
-        command = [sys.executable, *launcher, str(FOLDER / 'drive.py'), way, 'tools/train.py', str(config), '--work-dir',
-                   str(folder), '--seed', '3', '--device', device, *map(str, arguments)]
+        driver = [str(FOLDER / 'drive.py'), way] if way else []
+        command = [sys.executable, *launcher, *driver, 'tools/train.py', str(config), '--work-dir', str(folder), '--seed', '3',
+                   '--device', device, *map(str, arguments)]
         command += ['--launcher', 'pytorch'] if cards > 1 else []
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400,
                               env={**standin, 'NPU_STANDIN_REPORT': f'{folder}.report', **environment})

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).resolve().parent
 STATE = ('state_dict', 'optimizer')
@@ -55,3 +56,7 @@ def test_the_evaluation_of_a_checkpoint_finds_on_any_card_what_it_finds_on_the_c
         metrics.append(ast.literal_eval(re.findall(r"\{'bbox_mAP'.*\}", done.stdout)[0]))
         found.append(out.read_bytes())
     assert metrics[0] == metrics[1] and found[0] == found[1] and len(found[0]) > 10000
+
+
+def test_a_checkpoint_of_a_card_can_be_read_where_there_is_none(trained):
+    torch.load(trained.folder / 'latest.pth', weights_only=True)

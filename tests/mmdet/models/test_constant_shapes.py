@@ -105,7 +105,7 @@ class Loss(torch.nn.Module):
         self.anchors = generator.grid_anchors([(side, side) for side in sides], torch.device(device))
         self.size = size
         self.cfg = SSDTrainCfg(MaxIoUAssigner(0.5, 0.5, 0.0, **{'gt_max_assign_all': False, **assigner}))
-        self.head.bbox_coder._means_stds(torch.device(device))  # copied to a device once, before the first step
+        self.head.bbox_coder._means_stds(self.anchors.boxes.device)  # copied to a device once, before the first step
 
     def forward(self, scores, deltas, gt_bboxes, gt_labels):
         losses = self.head.loss(scores, deltas, self.anchors, gt_bboxes, gt_labels, self.cfg)

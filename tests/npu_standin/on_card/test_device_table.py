@@ -7,6 +7,7 @@ import torch_npu
 
 from mmcv_need import device as devices
 from mmcv_need.errors import DeviceError
+from mmcv_need.optim.flags import read_later
 
 CARD = torch.device('npu', 1)
 
@@ -28,7 +29,7 @@ def test_the_collectives_are_hccls():
 
 
 def test_a_card_is_described_and_counts_its_memory():
-    assert devices.describe(CARD) == 'npu:1 (Ascend910B (stand-in))'
+    assert devices.describe(CARD) == f'npu:1 (Ascend910B (stand-in), torch_npu {torch_npu.__version__})'
     torch.npu.reset_peak_memory_stats(CARD)
     before = devices.max_memory_mb(CARD)
     del_me = torch.zeros(3 << 18, device=CARD)
@@ -62,7 +63,7 @@ def test_a_card_that_saturates_tells_of_an_overflow(cards):
 @pytest.mark.parametrize('value', [True, False])
 def test_a_flag_is_read_when_it_has_arrived(value):
     flag = torch.tensor(value, device=CARD)
-    read = devices.read_later(flag)
+    read = read_later(flag)
     flag.fill_(not value)
     assert read() is value
 
@@ -74,13 +75,14 @@ def test_halves_are_those_of_the_kind_of_card(cards):
         assert (torch.ones(2, 2, device=CARD) @ torch.ones(2, 2, device=CARD)).dtype == torch.bfloat16
     cards.set_saturates(True)
     devices.check_half(CARD, torch.float16)
-    with pytest.raises(DeviceError, match=r'npu:1 \(Ascend910 \(stand-in\)\) cannot compute in bfloat16'):
+    with pytest.raises(DeviceError, match=r'npu:1 \(Ascend910 \(stand-in\), .*\) cannot compute in bfloat16'):
         devices.check_half(CARD, torch.bfloat16)
 
 
 def test_a_profile_goes_into_its_folder(tmp_path):
-    profiler = devices.profile(CARD, ['cpu', 'npu'], None, lambda _: None, str(tmp_path))
-    with profiler:
+    module = devices.profiler(CARD)
+    activities = [module.ProfilerActivity.CPU, module.ProfilerActivity.NPU]
+    with module.profile(activities=activities, on_trace_ready=module.tensorboard_trace_handler(str(tmp_path))) as profiler:
         torch.ones(3, device=CARD).exp()
         profiler.step()
     (trace,) = tmp_path.glob('*_ascend_pt/trace_view.json')
