@@ -44,11 +44,11 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void uncheckedSetDevice(Device device) const noexcept override { exchange(device.index()); }
   DeviceIndex deviceCount() const noexcept override { return static_cast<DeviceIndex>(card_count()); }
 
-  Stream getStream(Device device) const override { return Stream(Stream::DEFAULT, device); }
+  Stream getStream(Device device) const noexcept override { return Stream(Stream::DEFAULT, device); }
   Stream getDefaultStream(Device device) const override { return getStream(device); }
   Stream getNewStream(Device device, int) const override { return getStream(device); }
   Stream getStreamFromGlobalPool(Device device, bool) const override { return getStream(device); }
-  Stream exchangeStream(Stream stream) const override { return getStream(stream.device()); }
+  Stream exchangeStream(Stream stream) const noexcept override { return getStream(stream.device()); }
   bool queryStream(const Stream&) const override { return true; }
   void synchronizeStream(const Stream&) const override { finish_copies(); }
   void synchronizeDevice(const DeviceIndex) const { finish_copies(); }
