@@ -6,6 +6,7 @@ from typing import Any, List, Sequence
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import AllgatherOptions  # not yet one of torch.distributed's names in 2.6
 
 from torch_npu.native import native
 
@@ -40,10 +41,10 @@ class CardGroup(dist.ProcessGroup if dist.is_available() else object):
         return self.gloo.reduce(on_host(tensors), opts or dist.ReduceOptions())
 
     def allgather(self, outputs: Sequence[Sequence[Tensor]], inputs: Sequence[Tensor], opts: Any = None) -> Any:
-        return self.gloo.allgather([on_host(output) for output in outputs], on_host(inputs), opts or dist.AllgatherOptions())
+        return self.gloo.allgather([on_host(output) for output in outputs], on_host(inputs), opts or AllgatherOptions())
 
     def _allgather_base(self, output: Tensor, given: Tensor, opts: Any = None) -> Any:
-        return self.gloo._allgather_base(*on_host([output, given]), opts or dist.AllgatherOptions())
+        return self.gloo._allgather_base(*on_host([output, given]), opts or AllgatherOptions())
 
     def barrier(self, opts: Any = None) -> Any:
         return self.gloo.barrier(opts or dist.BarrierOptions())
