@@ -10,8 +10,8 @@
 # --local_addr is this machine's address in the network of the run, --master_addr that of node 0. --cards are used on each
 # machine, --batch_size is each card's. Node 0 has results and checkpoints; the others end with their training's status.
 # Ports to open, to the other machines of the run only: --master_port on node 0, where torchrun listens on every address;
-# from each to each those that the system gives out for gloo (CPU) and nccl (net.ipv4.ip_local_port_range), and on the networks of
-# NPUs those of HCCL (60000 and up, HCCL_IF_BASE_PORT). Who reaches them can take part in the run: no other network should.
+# from each to each those that the system gives out for gloo (CPU) and nccl (net.ipv4.ip_local_port_range), and on the networks
+# of NPUs those of HCCL (60000 and up, HCCL_IF_BASE_PORT). Who reaches them can take part in the run: no other network should.
 # With --nnodes=1 nothing listens but on the loopback. Two commands on one machine can rehearse it, without --local_addr:
 #     --nnodes=2 --node_rank=0 --cards=2 --device=cpu, and the same with --node_rank=1.
 # Output: the screen and test/output/0/train_0.log, on node R > 0 train_0_nodeR.log; otherwise as train_performance_8p.sh.

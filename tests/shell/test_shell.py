@@ -6,64 +6,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-COPIED = ('test/common.sh', 'test/train_demo.sh', 'tools/python_env.sh', 'tools/make_demo_data.py', 'calc_fps.py')
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for folder in ('test', 'tests', 'tools') for path in
                  (ROOT / folder).rglob('*.sh')) + ['.ci/run']
 
-TRAIN = '''
-import os, pathlib, sys
-print('arguments:', sys.argv[1:], flush=True)
-if os.environ.get('FAIL'):
-    sys.exit('out of memory, says the stand-in')
-work_dir = pathlib.Path(sys.argv[sys.argv.index('--work-dir') + 1])
-work_dir.mkdir(parents=True, exist_ok=True)
-logs = {"20261122_120000": """{"env_info": "x"}
-{"mode": "train", "epoch": 1, "iter": 50, "loss": 3.0, "time": 0.5}
-{"mode": "val", "epoch": 1, "iter": 75, "bbox_mAP": 0.3, "bbox_mAP_50": 0.8123}""",
-"20261122_130000": """{"mode": "train", "epoch": 2, "iter": 50, "loss": 2.0, "time": 0.3}
-{"mode": "val", "epoch": 2, "iter": 75, "bbox_mAP": 0.4, "bbox_mAP_50": 0.7}
-"""}
-for name, text in logs.items():
-    (work_dir / f'{name}.log.json').write_text(text)
-'''
-
-
-def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run([str(word) for word in command], cwd=cwd, env={**os.environ, **environment},
-                          capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def clone(tmp_path, monkeypatch) -> Path:
-    """A repository with a stand-in for training, and an active environment that sees the packages of this Python."""
-    root = tmp_path / 'a clone'  # the space is meant
-    for name in COPIED:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, root / name)
-    (root / 'requirements.txt').write_text('numpy==0.0.1  # present in another version: stays\n')
-    (root / 'tools/train.py').write_text(TRAIN)
-    (root / 'tools/print_config.py').write_text('print(30)\n')
-    (root / 'configs').mkdir()
-    (root / 'configs/ssd_demo.py').write_text('')
-    (root / 'shapes').mkdir()
-    active = tmp_path / 'active'
-    venv.create(active, symlinks=True)
-    packages = next(active.glob('lib/python*/site-packages'))
-    (packages / 'shared.pth').write_text('\n'.join(path for path in sys.path if path.endswith('-packages')))
-    monkeypatch.setenv('VIRTUAL_ENV', str(active))
-    monkeypatch.delenv('CONDA_PREFIX', raising=False)
-    return root
-
-
-def test_every_script_is_clean_by_shellcheck():
+def test_every_script_is_clean_by_shellcheck(run):
     shellcheck = shutil.which('shellcheck', path=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
     if shellcheck is None:
         pytest.skip('shellcheck is not installed')
@@ -71,7 +23,7 @@ def test_every_script_is_clean_by_shellcheck():
     assert result.returncode == 0, result.stdout
 
 
-def test_the_demo_trains_and_reports_what_the_logs_say(clone):
+def test_the_demo_trains_and_reports_what_the_logs_say(clone, run):
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', '--train_epochs=7', '--device=cpu', cwd=clone)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -88,7 +40,7 @@ def test_the_demo_trains_and_reports_what_the_logs_say(clone):
                           "'--cfg-options', 'runner.max_epochs=7']")
 
 
-def test_overwrite_is_passed_on_and_takes_no_value(clone):
+def test_overwrite_is_passed_on_and_takes_no_value(clone, run):
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', '--overwrite', cwd=clone)
     assert result.returncode == 0, result.stderr
     assert "'--overwrite', '--seed'" in result.stdout and '--auto-resume' not in result.stdout
@@ -96,14 +48,14 @@ def test_overwrite_is_passed_on_and_takes_no_value(clone):
     assert refused.returncode == 2 and 'without a value: overwrite' in refused.stderr
 
 
-def test_paths_are_relative_to_where_the_user_stands(clone):
+def test_paths_are_relative_to_where_the_user_stands(clone, run):
     outside = clone.parent
     result = run('bash', clone / 'test/train_demo.sh', '--data_path=a clone/shapes', '--work_dir=here', cwd=outside)
     assert result.returncode == 0, result.stderr
     assert (outside / 'here/20261122_120000.log.json').is_file()
 
 
-def test_without_a_data_path_the_dataset_is_drawn_once(clone):
+def test_without_a_data_path_the_dataset_is_drawn_once(clone, run):
     drawing = clone / 'tools/make_demo_data.py'
     drawing.write_text(drawing.read_text().replace('default=600', 'default=2').replace('default=120', 'default=1'))
     for state in ('written', 'already there, nothing to do'):
@@ -114,7 +66,7 @@ def test_without_a_data_path_the_dataset_is_drawn_once(clone):
     assert len(list((clone / 'data/demo/train2017').iterdir())) == 2
 
 
-def test_a_failed_training_shows_its_cause_and_no_result(clone):
+def test_a_failed_training_shows_its_cause_and_no_result(clone, run):
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', cwd=clone, FAIL='1')
     assert result.returncode == 1
     assert 'out of memory, says the stand-in' in result.stdout
@@ -139,7 +91,7 @@ def test_a_failed_training_shows_its_cause_and_no_result(clone):
     ('--data_path=$(touch owned)', "--data_path: no folder '$(touch owned)'"),
     ('--config=x.py;touch owned', '--config: no file'),
 ])
-def test_a_flag_that_is_unknown_or_hostile_is_refused_without_effect(clone, flag, complaint):
+def test_a_flag_that_is_unknown_or_hostile_is_refused_without_effect(clone, run, flag, complaint):
     before = sorted(clone.rglob('*'))
     result = run('bash', 'test/train_demo.sh', flag, cwd=clone)
     assert result.returncode == 2
@@ -147,7 +99,7 @@ def test_a_flag_that_is_unknown_or_hostile_is_refused_without_effect(clone, flag
     assert sorted(clone.rglob('*')) == before
 
 
-def test_a_hostile_folder_name_is_only_a_name(clone):
+def test_a_hostile_folder_name_is_only_a_name(clone, run):
     hostile = clone / '$(touch owned); touch owned'
     hostile.mkdir()
     flags = (f'--data_path={hostile}', f'--work_dir={hostile}/`touch owned`')
@@ -156,14 +108,14 @@ def test_a_hostile_folder_name_is_only_a_name(clone):
     assert not list(clone.rglob('owned'))
 
 
-def test_a_log_without_evaluation_says_so_instead_of_an_accuracy(clone):
+def test_a_log_without_evaluation_says_so_instead_of_an_accuracy(clone, run):
     (clone / 'run.log.json').write_text('{"mode": "train", "epoch": 1, "iter": 50, "time": 0.5}\n')
     result = run('bash', '-c', 'source test/common.sh; best_metric bbox_mAP run.log.json; total_fps run.log.json 2 8',
                  cwd=clone, PYTHON=sys.executable)
     assert result.stdout.splitlines() == ['none: the log holds no bbox_mAP', '32.00']
 
 
-def test_the_active_environment_is_used_and_left_as_it_is(clone):
+def test_the_active_environment_is_used_and_left_as_it_is(clone, run):
     result = run('bash', '-c', 'set -euo pipefail; source tools/python_env.sh; python_env requirements.txt; '
                  'echo "$PYTHON"; echo "$OMP_NUM_THREADS"; pwd', cwd=clone, OMP_NUM_THREADS='')
     assert result.returncode == 0, result.stderr
@@ -174,7 +126,7 @@ def test_the_active_environment_is_used_and_left_as_it_is(clone):
     assert not (clone / '.venv').exists()
 
 
-def test_what_is_present_is_upgraded_only_in_an_environment_that_the_script_made(clone):
+def test_what_is_present_is_upgraded_only_in_an_environment_that_the_script_made(clone, run):
     query = 'source tools/python_env.sh; env_query "$VIRTUAL_ENV/bin/python" missing requirements.txt'
     assert run('bash', '-c', query, cwd=clone).stdout == ''
     (Path(os.environ['VIRTUAL_ENV']) / 'made_by_python_env').touch()
@@ -182,14 +134,14 @@ def test_what_is_present_is_upgraded_only_in_an_environment_that_the_script_made
     assert run('bash', '-c', query, cwd=clone).stdout == ('numpy==0.0.1\n' if follows_pins else '')
 
 
-def test_a_requirement_for_newer_pythons_only_is_left_out_on_older_ones(clone):
+def test_a_requirement_for_newer_pythons_only_is_left_out_on_older_ones(clone, run):
     lines = 'a-new==1.0 ; python_version >= "3.99"\nan-old==1.0 ; python_version >= "3.8"\n'
     (clone / 'requirements.txt').write_text(lines)
     query = 'source tools/python_env.sh; env_query "$VIRTUAL_ENV/bin/python" missing requirements.txt'
     assert run('bash', '-c', query, cwd=clone).stdout.startswith('an-old')
 
 
-def test_a_package_that_cannot_be_installed_ends_in_one_line_of_advice(clone):
+def test_a_package_that_cannot_be_installed_ends_in_one_line_of_advice(clone, run):
     (clone / 'requirements.txt').write_text('no-such-package-for-ssd==1.0\n')
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', cwd=clone, PIP_NO_INDEX='1', PIP_FIND_LINKS='')
     assert result.returncode == 1
@@ -197,14 +149,14 @@ def test_a_package_that_cannot_be_installed_ends_in_one_line_of_advice(clone):
     assert '--no-index --find-links DIR_OF_WHEELS' in result.stderr.splitlines()[-1]
 
 
-def test_an_environment_whose_python_is_gone_is_named(clone):
+def test_an_environment_whose_python_is_gone_is_named(clone, run):
     (Path(os.environ['VIRTUAL_ENV']) / 'bin/python').unlink()
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', cwd=clone)
     assert result.returncode == 1
     assert 'has no working Python >= 3.8; deactivate it or mend it' in result.stderr
 
 
-def test_a_broken_dot_venv_is_named_and_kept(clone):
+def test_a_broken_dot_venv_is_named_and_kept(clone, run):
     (clone / '.venv').mkdir()
     result = run('bash', 'test/train_demo.sh', '--data_path=shapes', cwd=clone, VIRTUAL_ENV='')
     assert result.returncode == 1
