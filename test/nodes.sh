@@ -32,7 +32,7 @@ use_local_address() {
             echo "no command 'ip' that finds the interface of $local_addr: set GLOO_SOCKET_IFNAME if processes do not meet" >&2
         return
     fi
-    interface="$(ip -o addr show to "$local_addr" 2>/dev/null | awk 'NR == 1 { print $2 }')" # also 127.0.0.2 is lo's
+    interface="$(ip -o addr show to "$local_addr" 2>/dev/null | awk 'NR == 1 { print $2 }')"
     [[ -n "$interface" ]] || fail "--local_addr=$local_addr: no interface of this machine has this address"
     export GLOO_SOCKET_IFNAME="${GLOO_SOCKET_IFNAME:-$interface}" NCCL_SOCKET_IFNAME="${NCCL_SOCKET_IFNAME:-$interface}"
 }

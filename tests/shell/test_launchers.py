@@ -36,7 +36,8 @@ def test_on_one_machine_no_port_is_needed(started):
 
 def test_several_machines_meet_by_torchrun(started):
     nodes = {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': '10.0.0.1', 'PORT': '23333'}
-    meeting = ['--nnodes', '2', '--node_rank', '1', '--master_addr', '10.0.0.1', '--master_port', '23333', '--nproc_per_node', '8']
+    meeting = ['--nnodes', '2', '--node_rank', '1', '--master_addr', '10.0.0.1', '--master_port',
+               '23333', '--nproc_per_node', '8']
     end = ['tools/train.py', '--launcher', 'pytorch', 'c.py', '--amp']
     assert started('dist_train', 'c.py', '8', '--amp', **nodes) == ['python', '-m', 'torch.distributed.run', *meeting, *end]
     assert started('dist_train', 'c.py', '8', '--amp', **nodes, NO_TORCHRUN='1') == [  # torch 1.8

@@ -121,6 +121,7 @@ def test_a_config_without_a_batch_is_named(refused, cards):
 
 def test_without_torchrun_several_machines_do_not_start(refused, cards):
     shutil.rmtree(next((cards.parent / 'active').glob('lib/python*/site-packages')))
+    (cards / 'requirements.txt').write_text('')
     refused('train_performance_multinodes', 'No module named', '--nnodes=2', '--batch_size=8', '--cards=1', status=1)
 
 
@@ -167,7 +168,7 @@ def test_an_address_that_is_not_of_this_machine_is_refused(refused):
     refused('train_performance_multinodes', '--local_addr=127.0.0.1 is not reached from other machines', *nodes)
     if shutil.which('ip', path=os.environ['PATH']):
         refused('train_performance_multinodes', 'no interface of this machine has this address', *nodes,
-                '--local_addr=192.0.2.2')
+                '--local_addr=198.51.100.7')
 
 
 @pytest.mark.parametrize('card', ['-1', '01', 'a[$(touch owned)]', '../../data', '0 --gpus 8'])
