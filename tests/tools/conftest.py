@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -91,6 +92,22 @@ def tools():
                     torch.set_num_threads(threads)
         return main
     return SimpleNamespace(modules=modules, **{name: call(name) for name in modules})
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """The toolkit in another folder, and this Python as the active environment."""
+    if not (Path(sys.prefix) / 'bin/python').exists() or sys.prefix == sys.base_prefix:
+        pytest.skip('needs to run in an environment (bash tests/run.sh does)')
+    for name in ('configs', 'mmcv_need', 'mmdet', 'test', 'tools'):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns('output', '__pycache__'))
+    for name in ('calc_fps.py', 'requirements.txt'):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / 'data/coco').mkdir(parents=True)
+    (tmp_path / 'data/coco/mine.txt').write_text("the user's")
+    for name, value in (('VIRTUAL_ENV', sys.prefix), ('OMP_NUM_THREADS', '1'), ('OMP_WAIT_POLICY', 'PASSIVE')):
+        monkeypatch.setenv(name, value)
+    return tmp_path
 
 
 class Run:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 10  # seconds that a process waits for the others
@@ -63,22 +64,17 @@ def ranks_of(machine):
 
 
 @pytest.fixture
-def start(machines, tiny, tmp_path):
-    """Starts the training on both machines; returns the two programs."""
+def start(machines, tmp_path):
+    """Starts a command on each machine, in a folder; returns the two programs. What they say is in <machine>.txt."""
     programs = []
 
-    def torchrun(*options):
-        for number, machine in enumerate(machines):
-            command = ['ip', 'netns', 'exec', machine, sys.executable, '-m', 'torch.distributed.run', '--nnodes', '2',
-                       '--node_rank', str(number), '--master_addr', ADDRESSES[0], '--master_port', '29511', '--nproc_per_node',
-                       '2', 'tools/train.py', str(tiny), '--launcher', 'pytorch', '--device', 'cpu', '--seed', '1',
-                       '--work-dir', str(tmp_path / 'work'), '--cfg-options', 'data.samples_per_gpu=1', 'log_config.interval=1',
-                       'model.backbone.norm_cfg=None', 'model.neck.norm_cfg=None', f'dist_params.timeout={TIMEOUT}', *options]
+    def on_both(folder, *commands):
+        for machine, command in zip(machines, commands):
             with open(tmp_path / f'{machine}.txt', 'w') as said:
-                programs.append(subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said, env={
-                    **os.environ, 'OMP_NUM_THREADS': '1', 'GLOO_SOCKET_IFNAME': machine}))
+                programs.append(subprocess.Popen(['ip', 'netns', 'exec', machine, *map(str, command)], cwd=folder, stdout=said,
+                                                 stderr=said, env={**os.environ, 'OMP_NUM_THREADS': '1'}))
         return programs
-    yield torchrun
+    yield on_both
     for program in programs:
         program.kill()
         program.wait()
@@ -91,15 +87,28 @@ def wait_until(true, seconds):
         time.sleep(0.1)
 
 
-def test_four_processes_on_two_machines_train_and_evaluate(start, machines, tmp_path):
-    for program in start('runner.max_epochs=1'):
-        assert program.wait(timeout=120) == 0, [(tmp_path / f'{machine}.txt').read_text()[-3000:] for machine in machines]
-    log, = (tmp_path / 'work').glob('*.log.json')
-    assert '"mode": "val"' in log.read_text() and (tmp_path / 'work/epoch_1.pth').exists()
+def test_the_script_trains_on_two_machines_and_the_first_reports(start, machines, clone, demo, tiny, tmp_path):
+    script = ['bash', 'test/train_performance_multinodes.sh', f'--data_path={demo}', f'--config={tiny}', '--device=cpu',
+              '--cards=2', '--nnodes=2', f'--master_addr={ADDRESSES[0]}', '--batch_size=2', '--max_steps=8']
+    commands = [[*script, f'--node_rank={rank}', f'--local_addr={address}'] for rank, address in enumerate(ADDRESSES)]
+    for program in start(clone, *commands):
+        assert program.wait(timeout=180) == 0, [(tmp_path / f'{machine}.txt').read_text()[-3000:] for machine in machines]
+    first, second = ((tmp_path / f'{machine}.txt').read_text() for machine in machines)
+    assert re.search(r'\nFinal Performance images/sec : \d+\.\d\d\nFinal Train Accuracy : \S+\nE2E Training', first)
+    assert second.endswith('node 1 has done its part; node 0 has the results\n') and 'Final' not in second
+    results = dict(line.split(' = ') for line in (clone / 'test/output/0/SSD_bs2_2p_perf.log').read_text().splitlines())
+    assert float(results['ActualFPS']) > 0
+    assert torch.load(clone / 'test/output/0/SSD_bs2_2p_perf/latest.pth', weights_only=True)['meta']['world_size'] == 4
 
 
-def test_when_the_cable_is_pulled_all_end_and_each_says_who_is_missing(start, machines, tmp_path):
-    start('runner.max_epochs=100000', 'checkpoint_config=None', 'evaluation=None')
+def test_when_the_cable_is_pulled_all_end_and_each_says_who_is_missing(start, machines, tiny, tmp_path):
+    changes = ['data.samples_per_gpu=1', 'log_config.interval=1', 'model.backbone.norm_cfg=None', 'model.neck.norm_cfg=None',
+               f'dist_params.timeout={TIMEOUT}', 'runner.max_epochs=100000', 'checkpoint_config=None', 'evaluation=None']
+    commands = [['env', f'GLOO_SOCKET_IFNAME={machine}', sys.executable, '-m', 'torch.distributed.run', '--nnodes', 2,
+                 '--node_rank', rank, '--master_addr', ADDRESSES[0], '--master_port', 29511, '--nproc_per_node', 2,
+                 'tools/train.py', tiny, '--launcher', 'pytorch', '--device', 'cpu', '--seed', 1, '--work-dir',
+                 tmp_path / 'work', '--cfg-options', *changes] for rank, machine in enumerate(machines)]
+    start(ROOT, *commands)
     wait_until(lambda: any('"mode": "train"' in log.read_text() for log in (tmp_path / 'work').glob('*.log.json')), 90)
     assert [len(ranks_of(machine)) for machine in machines] == [2, 2]
     ip('-n', machines[0], 'link', 'set', machines[0], 'down')
