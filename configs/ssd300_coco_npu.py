@@ -1,5 +1,6 @@
 # SSD300, VGG-16, COCO 2017, one Ascend NPU
 #
+#   bash test/train_full_1p.sh --data_path=/path/to/coco
 #   python tools/train.py configs/ssd300_coco_npu.py
 #
 # Devices      one card, batch 8; the rate is an eighth of that of 8 cards

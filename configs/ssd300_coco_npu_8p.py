@@ -1,6 +1,7 @@
 # SSD300, VGG-16, COCO 2017, eight Ascend NPUs
 #
-#   torchrun --nproc_per_node 8 tools/train.py configs/ssd300_coco_npu_8p.py --launcher pytorch
+#   bash test/train_full_8p.sh --data_path=/path/to/coco
+#   python tools/train.py configs/ssd300_coco_npu_8p.py --gpus 8
 #
 # Devices      eight cards, batch 8 each
 # Hours        not measured here
