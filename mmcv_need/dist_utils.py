@@ -14,7 +14,6 @@ import torch.distributed as dist
 from torch import nn
 
 from mmcv_need import device as devices
-from mmcv_need.errors import UserError
 from mmcv_need.failures import PeerError
 from mmcv_need.heartbeat import Heartbeat, connect
 from mmcv_need.launch import is_launched
@@ -108,8 +107,8 @@ def broadcast_buffers(module: nn.Module) -> None:
 def on_rank_0(action: Callable[[], Any]) -> Any:
     """Do something on rank 0 alone, while the others wait, however long it takes: in no collective, which would time out.
 
-    What a user can mend of it ends every rank, so that none is left waiting for the others. If rank 0 is gone, whoever
-    started the processes ends the others.
+    An error of it ends every rank, so that none is left waiting for the others. If rank 0 is gone, whoever started the
+    processes ends the others.
 
     Args:
         action: for rank 0.
@@ -129,7 +128,7 @@ def on_rank_0(action: Callable[[], Any]) -> Any:
         return None
     try:
         result = action()
-    except (UserError, OSError):
+    except BaseException:
         _group.store.set(turn, 'failed')
         raise
     _group.store.set(turn, 'done')

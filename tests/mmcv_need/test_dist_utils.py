@@ -54,10 +54,10 @@ answers['waited'] = time.monotonic() - start >= 3
 answers['tensor mean'] = [float(dist_utils.mean_of_ranks(torch.tensor(3 + rank))),
                           bool(dist_utils.any_over_ranks(torch.tensor(rank == 1)))]
 answers['failed'] = []
-for error in (UserError('no such thing'), OSError(28, 'No space left on device', 'x.pth')):
+for error in (UserError('no such thing'), OSError(28, 'No space left on device', 'x.pth'), KeyboardInterrupt('now')):
     try:
         dist_utils.on_rank_0(lambda: throw(error))
-    except (UserError, OSError) as problem:
+    except (UserError, OSError, KeyboardInterrupt) as problem:
         answers['failed'].append(f'{type(problem).__name__}: {problem}')
 try:
     answers['code'] = str(dist_utils.gather_plain(pathlib.PurePosixPath('/') if rank else 1, cpu))
@@ -123,8 +123,9 @@ def test_the_others_wait_for_what_rank_0_does_alone_longer_than_for_a_collective
 
 def test_what_rank_0_cannot_do_ends_all(answers):
     first, second = (answer['failed'] for answer in answers)
-    assert first == ['UserError: no such thing', "OSError: [Errno 28] No space left on device: 'x.pth'"]
-    assert second == ['PeerError: rank 0 cannot go on; see what it says'] * 2
+    assert first == ['UserError: no such thing', "OSError: [Errno 28] No space left on device: 'x.pth'",
+                     'KeyboardInterrupt: now']
+    assert second == ['PeerError: rank 0 cannot go on; see what it says'] * 3
 
 
 def test_values_and_flags_on_the_device_are_shared(answers):

@@ -106,6 +106,7 @@ def test_with_the_global_normalizer_two_processes_learn_what_one_learns_from_the
     assert gaps[0] < 2e-5 < gaps[1] / 10  # a batch of four is summed in another order than two of two
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_as_many_pictures_on_another_number_of_processes(tiny, tmp_path):
     """Two processes of two pictures, then one of four, then two again: the data of a run that never stopped."""
     through = train(tiny, tmp_path / 'through', 2, *UNMINED)
