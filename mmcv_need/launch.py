@@ -95,9 +95,10 @@ def is_launched() -> bool:
 
 @contextmanager
 def received_signals() -> Iterator[List[int]]:
-    """Within this, signals that would end the launcher are put into a list."""
+    """Within this, signals that would end the launcher are put into a list; those that it ignores (`nohup`) stay ignored."""
     received: List[int] = []
-    before: Dict[int, Any] = {number: signal.signal(number, lambda got, _: received.append(got)) for number in SIGNALS}
+    before: Dict[int, Any] = {number: signal.signal(number, lambda got, _: received.append(got)) for number in SIGNALS
+                              if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         yield received
     finally:

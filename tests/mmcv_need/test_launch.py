@@ -51,9 +51,10 @@ def started(tmp_path):
     script.write_text(PROGRAM)
     programs = []
 
-    def start(*arguments):
-        programs.append(subprocess.Popen([sys.executable, str(script), str(tmp_path), *arguments], stderr=subprocess.PIPE,
-                                         text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'}))
+    def start(*arguments, under=()):
+        command = [*under, sys.executable, str(script), str(tmp_path), *arguments]
+        programs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+                                         env={**os.environ, 'OMP_NUM_THREADS': '1'}))
 
         def pids():
             files = [tmp_path / f'{rank}.pid' for rank in range(3)]
@@ -146,6 +147,16 @@ def test_a_signal_to_the_launcher_reaches_all(started, number):
     assert status == 128 + number and said.splitlines()[-1] == {'SIGINT': 'interrupted'}.get(
         number.name, f'ended by {number.name}')
     assert not any(alive(pid) for pair in everyone for pid in pair)
+
+
+def test_a_signal_that_the_launcher_was_started_to_ignore_ends_nothing(started):
+    program, pids = started('sleep', under=['sh', '-c', "trap '' HUP; exec \"$@\"", 'nohup'])
+    everyone = pids()
+    program.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert program.poll() is None and all(alive(pair[0]) for pair in everyone)
+    program.send_signal(signal.SIGTERM)
+    assert finished(program) == (128 + signal.SIGTERM, 'ended by SIGTERM\n')
 
 
 def test_processes_that_save_when_they_are_asked_to_end_are_waited_for(started):

@@ -12,9 +12,9 @@ OVERFLOW = {'NPU_STANDIN_OVERFLOW': 'aten::convolution_backward:40'}
 
 @pytest.fixture(scope='module')
 def half(train):
-    def start(level, **environment):
-        run = train('--opt-level', level, '--no-validate', '--max_steps', 3, '--cfg-options',
-                    f'precision.loss_scale.init_scale={SCALE}', **environment)
+    def start(level, fixed=False, **environment):
+        scale = ['--loss-scale', SCALE] if fixed else ['--cfg-options', f'precision.loss_scale.init_scale={SCALE}']
+        run = train('--opt-level', level, '--no-validate', '--max_steps', 3, *scale, **environment)
         assert run.status == 0, run.errors[-6000:]
         return run
     return start
@@ -36,6 +36,11 @@ def test_an_overflow_leaves_out_its_step_and_halves_the_scale(half, level, inf_n
     assert 'iteration 2: its gradients are not finite, so its update was left out; the loss scale is 128 now' in run.said
     assert all(map(math.isfinite, run.losses)) and len(run.losses) == 3
     assert (run.on_cards()[0]['infinite_results'] > 0) == (inf_nan == '1')  # a card that saturates never shows infinity
+
+
+def test_a_scale_that_is_a_number_stays_and_the_step_is_left_out(half):
+    run = half('O1', INF_NAN_MODE_ENABLE='0', fixed=True, **OVERFLOW)
+    assert is_finite(run) and 'iteration 2: its gradients are not finite, so its update was left out' in run.said
 
 
 def test_without_an_overflow_every_step_counts(half):
