@@ -53,7 +53,7 @@ def started(tmp_path):
 
     def start(*arguments, under=()):
         command = [*under, sys.executable, str(script), str(tmp_path), *arguments]
-        programs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+        programs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
                                          env={**os.environ, 'OMP_NUM_THREADS': '1'}))
 
         def pids():
@@ -70,6 +70,11 @@ def started(tmp_path):
         for pid in map(int, file.read_text().split()[:2]):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def heed_interrupts():
+    """A shell starts what it runs in the background deaf to them: these tests, perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(true, seconds=60):
