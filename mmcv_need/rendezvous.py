@@ -4,7 +4,8 @@ from __future__ import annotations
 import datetime
 import os
 import subprocess
-from typing import Any, Tuple
+import time
+from typing import Any, Sequence, Tuple
 
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
@@ -18,6 +19,7 @@ LOCAL_RANK = {'pytorch': 'LOCAL_RANK', 'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_CO
 RANK_AND_SIZE = {'pytorch': ('RANK', 'WORLD_SIZE'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
                  'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE')}
 PORT = '29500'
+LOOK = datetime.timedelta(seconds=1)  # a signal is heeded between two waits, not within one
 
 
 def local_rank(launcher: str) -> int:
@@ -50,7 +52,7 @@ def meet(launcher: str, timeout: datetime.timedelta) -> Tuple[Any, int, int]:
     if STORE in os.environ:
         store = dist.FileStore(os.environ[STORE], size)
         store.set(f'here {rank}', '')  # all begin together, so that no collective has to wait for one that starts slowly
-        store.wait([f'here {other}' for other in range(size)], timeout)
+        _wait([f'here {other}' for other in range(size)], store, timeout)
         return store, rank, size
     if launcher == 'slurm':
         os.environ.setdefault('MASTER_ADDR', first_host_of_slurm())
@@ -68,6 +70,16 @@ def meet(launcher: str, timeout: datetime.timedelta) -> Tuple[Any, int, int]:
         raise UserError(f'rank {rank} of {size} did not find the others at {where} within {timeout.total_seconds():g} s '
                         f'({str(error).splitlines()[0]}). Check MASTER_ADDR, MASTER_PORT, the firewall, and that all of them '
                         f'were started') from error
+
+
+def _wait(keys: Sequence[str], store: Any, timeout: datetime.timedelta) -> None:
+    end = time.monotonic() + timeout.total_seconds()
+    while True:
+        try:
+            return store.wait(list(keys), LOOK)
+        except RuntimeError:
+            if time.monotonic() >= end:
+                raise
 
 
 def first_host_of_slurm() -> str:

@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import datetime
+import os
+import signal
 import socket
+import threading
 
 import pytest
 
@@ -117,3 +120,29 @@ def test_slurm_that_does_not_say_is_named(bare, scontrol):
     bare.setenv('PATH', '')
     with pytest.raises(UserError, match='MASTER_ADDR'):
         rendezvous.first_host_of_slurm()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_who_waits_for_the_others_heeds_signals(bare, tmp_path, number):
+    """The store's own wait heeds none, whatever its timeout."""
+    for name, value in {'RANK': '0', 'WORLD_SIZE': '2', 'RANK_STORE_FILE': str(tmp_path / 'store')}.items():
+        bare.setenv(name, value)
+
+    def heed(*_):
+        raise KeyboardInterrupt
+    before = signal.signal(number, heed)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rendezvous.meet('pytorch', datetime.timedelta(days=1))
+    finally:
+        timer.join()
+        signal.signal(number, before)
+
+
+def test_who_waits_for_the_others_in_vain_ends(bare, tmp_path):
+    for name, value in {'RANK': '0', 'WORLD_SIZE': '2', 'RANK_STORE_FILE': str(tmp_path / 'store')}.items():
+        bare.setenv(name, value)
+    with pytest.raises(RuntimeError, match='(?i)time'):
+        rendezvous.meet('pytorch', SOON)
