@@ -144,5 +144,5 @@ def test_who_waits_for_the_others_heeds_signals(bare, tmp_path, number):
 def test_who_waits_for_the_others_in_vain_ends(bare, tmp_path):
     for name, value in {'RANK': '0', 'WORLD_SIZE': '2', 'RANK_STORE_FILE': str(tmp_path / 'store')}.items():
         bare.setenv(name, value)
-    with pytest.raises(RuntimeError, match='(?i)time'):
+    with pytest.raises(RuntimeError, match=r'(?i)time'):
         rendezvous.meet('pytorch', SOON)
