@@ -59,7 +59,9 @@ def in_processes(args: argparse.Namespace, main: Callable[[Sequence[str]], Any],
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         check(copy.deepcopy(args))
-    return launch(partial(ended, main), [*arguments, '--launcher', 'pytorch'], count, calm=(0, RESUMABLE))
+    end = list(arguments).index('--') if '--' in arguments else len(arguments)  # what follows it is no option
+    theirs = [*arguments[:end], '--launcher', 'pytorch', *arguments[end:]]
+    return launch(partial(ended, main), theirs, count, calm=(0, RESUMABLE))
 
 
 def card_device(args: argparse.Namespace, launched: bool, local_rank: int) -> str:
