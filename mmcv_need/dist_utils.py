@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import io
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from mmcv_need.serialization.torch_files import load_torch_file
 
 START = datetime.timedelta(seconds=300)  # from the first process to the last: machines may be started by hand
 TIMEOUT = 300.0  # seconds: a dead peer is named after minutes, not after HCCL's half hour
+FAREWELL = datetime.timedelta(seconds=30)
 LEISURE = datetime.timedelta(days=2)  # what rank 0 does alone may take long: it waits for no card, and its end is seen
 
 
@@ -36,6 +38,14 @@ class _Group:
 
     def __init__(self, store: Any, heartbeat: Optional[Heartbeat]):
         self.store, self.heartbeat, self.turns = store, heartbeat, 0
+
+    def say_farewell(self) -> None:
+        """Rank 0, where the store may be, leaves last: others may still have to read there that it is done."""
+        rank, size = get_dist_info()
+        with suppress(RuntimeError):  # who does not come has failed, and says so
+            self.store.set(f'farewell {rank}', '')
+            if rank == 0:
+                self.store.wait([f'farewell {other}' for other in range(size)], FAREWELL)
 
 
 _group: Optional[_Group] = None
@@ -64,8 +74,11 @@ def init_dist(launcher: str, backend: str, timeout: float = TIMEOUT) -> None:
 def leave_dist() -> None:
     """Leave the process group, if there is one, when all is done: a process that just ends may be aborted by its threads."""
     global _group
-    if _group and _group.heartbeat:
-        _group.heartbeat.stop()
+    if _group:
+        if not is_launched():
+            _group.say_farewell()
+        if _group.heartbeat:
+            _group.heartbeat.stop()
     _group = None
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

@@ -2,6 +2,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +158,34 @@ def test_a_process_that_is_done_leaves_its_group(tmp_path):
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     dist_utils.leave_dist()
     assert not torch.distributed.is_initialized()
+
+
+LATE = f'''
+import os, sys, time
+sys.path.insert(0, {str(ROOT)!r})
+import torch.distributed as dist
+from mmcv_need import dist_utils
+wait = dist.PrefixStore.wait
+
+def read_late(store, *given):
+    wait(store, *given)
+    time.sleep(1)
+
+dist_utils.init_dist('mpi', 'gloo', 20)
+if dist.get_rank() == 1:
+    dist.PrefixStore.wait = read_late
+dist_utils.on_rank_0(lambda: None)
+dist_utils.leave_dist()
+'''
+
+
+def test_rank_0_who_has_the_store_leaves_last():
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        port = str(listener.getsockname()[1])
+    given = {**os.environ, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port, 'OMPI_COMM_WORLD_SIZE': '2'}
+    given.pop('RANK_STORE_FILE', None)
+    both = [subprocess.Popen([sys.executable, '-c', LATE], stderr=subprocess.PIPE, text=True,
+                             env={**given, 'OMPI_COMM_WORLD_RANK': rank}) for rank in '01']
+    said = [one.communicate(timeout=60)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
