@@ -37,8 +37,8 @@ def launch(work: Work, arguments: Sequence[str], size: int, calm: Sequence[int] 
         calm: statuses that are no failure.
 
     Returns:
-        The exit status: the largest of the calm ones; or that of the process that failed first, which stderr names; or 128 and
-        the number of the signal that asked the run to end, where that came first.
+        The exit status: the largest of the calm ones; else 128 and the number of the signal that asked the run to end, if one
+        did; else that of the process that failed first, which stderr names.
     """
     folder = tempfile.mkdtemp(prefix='ranks_')
     files = [os.path.join(folder, f'failure_{rank}.json') for rank in range(size)]

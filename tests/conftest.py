@@ -1,4 +1,4 @@
-"""What test modules share: devices, detectors from the shipped configs, inputs and numbers of tests/parity."""
+"""What test modules share: devices, detectors from the shipped configs, a tiny one and its data, numbers of tests/parity."""
 from __future__ import annotations
 
 import importlib.util
@@ -22,6 +22,29 @@ from mmdet.core.evaluation import coco_api
 from mmdet.models.builder import DETECTORS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The demo's config with a sixteenth of VGG's width. 24 pictures make 7 batches of 4: wide and tall ones do not mix.
+TINY = '''
+_base_ = {base!r}
+data_root = {data!r}
+data = dict(
+    samples_per_gpu=4,
+    workers_per_gpu=0,
+    train=dict(ann_file=data_root + 'annotations/instances_train2017.json', img_prefix=data_root + 'train2017/'),
+    val=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'),
+    test=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'))
+model = dict(
+    backbone=dict(width_factor=0.0625),
+    neck=dict(in_channels=(32, 64), out_channels=(32, 64, 32, 16, 16)),
+    bbox_head=dict(in_channels=(32, 64, 32, 16, 16)))
+optimizer = dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)
+optimizer_config = dict(grad_clip=dict(max_norm=10))
+lr_config = dict(_delete_=True, policy='step', warmup='linear', warmup_iters=5, warmup_ratio=0.01, step=[2])
+runner = dict(max_epochs=3)
+evaluation = dict(interval=1)
+checkpoint_config = dict(interval=1)
+log_config = dict(interval=2)
+'''
 
 settings.register_profile('toolkit', deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile('toolkit')
@@ -85,6 +108,23 @@ def build_detector():
         cfg.merge_from_dict({'model.backbone.init_cfg': None, **{f'model.{key}': value for key, value in options.items()}})
         return build(cfg, DETECTORS, key='model')
     return make
+
+
+@pytest.fixture(scope='session')
+def demo(tmp_path_factory):
+    """The folder of 24 and 8 drawn pictures."""
+    folder = tmp_path_factory.mktemp('data') / 'demo'
+    subprocess.run([sys.executable, str(ROOT / 'tools/make_demo_data.py'), '--out', str(folder), '--train', '24', '--val', '8',
+                    '--seed', '4'], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory, demo):
+    """The config file tiny.py: a network that trains on them in two seconds."""
+    path = tmp_path_factory.mktemp('configs') / 'tiny.py'
+    path.write_text(TINY.format(base=[str(ROOT / 'configs/ssd_demo.py')], data=f'{demo}/'))
+    return path
 
 
 @pytest.fixture(scope='session')

@@ -36,20 +36,20 @@ def test_the_run_was_on_the_card(trained, on_the_cpu):
 
 
 @pytest.mark.slow
-def test_the_demos_own_optimizer_ends_at_the_weights_of_the_cpu(train, tiny, tmp_path, differences):
+def test_the_demos_own_optimizer_ends_at_the_weights_of_the_cpu(train, short, tmp_path, differences):
     config = tmp_path / 'adamw.py'
-    config.write_text(f"_base_ = {str(tiny)!r}\noptimizer = dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=1e-2)\n")
+    config.write_text(f"_base_ = {str(short)!r}\noptimizer = dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=1e-2)\n")
     short = ('--max_steps', 6, '--no-validate')
     card, cpu = train(*short, config=config), train(*short, config=config, device='cpu', way='contiguous')
     assert (card.status, cpu.status) == (0, 0), card.errors[-3000:] + cpu.errors[-3000:]
     assert differences(*({key: run.checkpoint()[key] for key in STATE} for run in (card, cpu))) == []
 
 
-def test_the_evaluation_of_a_checkpoint_finds_on_any_card_what_it_finds_on_the_cpu(standin, trained, tiny, tmp_path):
+def test_the_evaluation_of_a_checkpoint_finds_on_any_card_what_it_finds_on_the_cpu(standin, trained, short, tmp_path):
     metrics, found = [], []
     for device, way in (('npu:2', 'plain'), ('cpu', 'contiguous')):
         out = tmp_path / f'{way}.json'
-        done = subprocess.run([sys.executable, str(FOLDER / 'drive.py'), way, 'tools/test.py', str(tiny),
+        done = subprocess.run([sys.executable, str(FOLDER / 'drive.py'), way, 'tools/test.py', str(short),
                                str(trained.folder / 'latest.pth'), '--eval', 'bbox', '--out', str(out), '--device', device],
                               cwd=FOLDER.parents[1], env=standin, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr[-6000:]

@@ -1,4 +1,4 @@
-"""A dataset of 24 and 8 drawn pictures, a network that trains on it in two seconds, and the tools as functions."""
+"""The tools as functions, what a training run leaves, and the toolkit in a folder of its own."""
 from __future__ import annotations
 
 import importlib.util
@@ -17,30 +17,6 @@ from mmcv_need.logger import get_logger
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# The demo's config with a sixteenth of VGG's width. 24 pictures make 7 batches of 4: wide and tall ones do not mix.
-TINY = '''
-_base_ = {base!r}
-data_root = {data!r}
-data = dict(
-    samples_per_gpu=4,
-    workers_per_gpu=0,
-    train=dict(ann_file=data_root + 'annotations/instances_train2017.json', img_prefix=data_root + 'train2017/'),
-    val=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'),
-    test=dict(ann_file=data_root + 'annotations/instances_val2017.json', img_prefix=data_root + 'val2017/'))
-model = dict(
-    backbone=dict(width_factor=0.0625),
-    neck=dict(in_channels=(32, 64), out_channels=(32, 64, 32, 16, 16)),
-    bbox_head=dict(in_channels=(32, 64, 32, 16, 16)))
-optimizer = dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)
-optimizer_config = dict(grad_clip=dict(max_norm=10))
-lr_config = dict(_delete_=True, policy='step', warmup='linear', warmup_iters=5, warmup_ratio=0.01, step=[2])
-runner = dict(max_epochs=3)
-evaluation = dict(interval=1)
-checkpoint_config = dict(interval=1)
-log_config = dict(interval=2)
-'''
-
-
 def load_tool(name):
     """tools/NAME.py as a module."""
     spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
@@ -49,22 +25,6 @@ def load_tool(name):
     spec.loader.exec_module(module)
     sys.path[:] = path
     return module
-
-
-@pytest.fixture(scope='session')
-def demo(tmp_path_factory):
-    """The folder of the drawn pictures."""
-    folder = tmp_path_factory.mktemp('data') / 'demo'
-    assert load_tool('make_demo_data').main(['--out', str(folder), '--train', '24', '--val', '8', '--seed', '4']) == 0
-    return folder
-
-
-@pytest.fixture(scope='session')
-def tiny(tmp_path_factory, demo):
-    """The config file tiny.py."""
-    path = tmp_path_factory.mktemp('configs') / 'tiny.py'
-    path.write_text(TINY.format(base=[str(ROOT / 'configs/ssd_demo.py')], data=f'{demo}/'))
-    return path
 
 
 @pytest.fixture(scope='session')
