@@ -98,7 +98,8 @@ def inference_detector(detector: Detector, imgs: Union[Picture, Sequence[Picture
     pictures: List[Picture] = [imgs] if single else list(imgs)
     if not pictures:
         raise ConfigError('inference_detector needs at least one picture')
-    batch = collate([detector.pipeline(_sample(picture)) for picture in pictures])
+    finish = not devices.finishes_pictures(detector.model.device)
+    batch = collate([detector.pipeline(_sample(picture)) for picture in pictures], finish)
     with torch.no_grad():
         found = detect(detector.model, batch)
     results = [picture.by_class(len(detector.CLASSES)) for picture in found]

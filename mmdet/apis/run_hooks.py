@@ -55,7 +55,7 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     config_options(cfg, dataset)
     names = dataset.metric_names(**settings.options) if hasattr(dataset, 'metric_names') else None
     check_save_best(cfg, settings.when['save_best'], names)
-    loader = eval_loader(dataset, *data.for_section('val'), runner.rank, runner.world_size, runner.device.type != 'cpu')
+    loader = eval_loader(dataset, rank=runner.rank, world_size=runner.world_size, **data.loading('val', runner.device))
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
         results = test_detector(runner.model, loader)

@@ -1,8 +1,11 @@
 """The sections of a config, as checked objects."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
+import torch
+
+from mmcv_need import device as devices
 from mmcv_need.arguments import listed
 from mmcv_need.dist_utils import TIMEOUT
 from mmcv_need.errors import ConfigError
@@ -18,14 +21,25 @@ class LoaderSettings:
 
 
 class DataSettings:
-    """`data`: how batches are made of the datasets `train`, `val` and `test`, which are built when they are needed."""
+    """`data`: how batches are made of the datasets `train`, `val` and `test`, which are built when they are needed.
+
+    Args:
+        train, val, test: datasets.
+        samples_per_gpu, workers_per_gpu: pictures a batch, and processes that prepare batches, for each card.
+        colours_on: where colours are distorted and pictures normalised, on the 'device' or in the 'worker' that loads them;
+            None chooses by the device.
+        train_dataloader, val_dataloader, test_dataloader: what one of them does otherwise.
+    """
     config_parts = {'train': LAZY, 'val': LAZY, 'test': LAZY, 'train_dataloader': LoaderSettings,
                     'val_dataloader': LoaderSettings, 'test_dataloader': LoaderSettings}
 
     def __init__(self, train: Any = None, val: Any = None, test: Any = None, samples_per_gpu: int = 1, workers_per_gpu: int = 2,
-                 train_dataloader: Optional[LoaderSettings] = None, val_dataloader: Optional[LoaderSettings] = None,
-                 test_dataloader: Optional[LoaderSettings] = None):
+                 colours_on: Optional[str] = None, train_dataloader: Optional[LoaderSettings] = None,
+                 val_dataloader: Optional[LoaderSettings] = None, test_dataloader: Optional[LoaderSettings] = None):
+        if colours_on not in (None, 'device', 'worker'):
+            raise ConfigError(f"colours_on {colours_on!r}: expected 'device' or 'worker'")
         self.train, self.val, self.test = train, val, test
+        self.colours_on = colours_on
         self.samples_per_gpu = samples_per_gpu
         self.workers_per_gpu = workers_per_gpu
         self._own = {'train': train_dataloader, 'val': val_dataloader, 'test': test_dataloader}
@@ -39,6 +53,12 @@ class DataSettings:
         own = self._own[section] or LoaderSettings()
         return (self.samples_per_gpu if own.samples_per_gpu is None else own.samples_per_gpu,
                 self.workers_per_gpu if own.workers_per_gpu is None else own.workers_per_gpu)
+
+    def loading(self, section: str, device: torch.device) -> Dict[str, Any]:
+        """How to load for 'train', 'val' or 'test': arguments of `train_loader` and `eval_loader`."""
+        samples, workers = self.for_section(section)
+        finish = self.colours_on == 'worker' if self.colours_on else not devices.finishes_pictures(device)
+        return {'samples_per_gpu': samples, 'workers': workers, 'pin_memory': device.type != 'cpu', 'finish': finish}
 
 
 class EvaluationSettings:

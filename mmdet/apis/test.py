@@ -14,9 +14,11 @@ from mmdet.core.post_processing.detections import Detections
 
 
 def finish_batch(batch: Dict[str, Any]) -> Dict[str, Any]:
-    """What the wrapper does to a batch on the device: distort colours and normalise, all pictures at once."""
+    """What the wrapper does to a batch on the device: distort colours and normalise, unless a worker did."""
     batch = dict(batch)
-    batch['img'] = finish_pixels(batch['img'], batch.pop('pixel_ops'))
+    ops = batch.pop('pixel_ops', None)
+    if ops is not None:
+        batch['img'] = finish_pixels(batch['img'], ops)
     return batch
 
 

@@ -91,5 +91,5 @@ def wrap(model: nn.Module, cfg: Config, device: torch.device, precision: Precisi
 
 def loader_of(dataset: Any, section: str, cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Any:
     """Batches to compute losses of, as `data` says for a section."""
-    return train_loader(dataset, *data.for_section(section), cfg.seed, runner.rank, runner.world_size,
-                        pin_memory=runner.device.type != 'cpu')
+    return train_loader(dataset, seed=cfg.seed, rank=runner.rank, world_size=runner.world_size,
+                        **data.loading(section, runner.device))

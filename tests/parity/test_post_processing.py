@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmdet.core.post_processing.nms import GreedyNMS, areas_of, iou_with
+from mmdet.core.bbox.iou import array_areas
+from mmdet.core.post_processing.nms import GreedyNMS, iou_with
 from mmdet.core.post_processing.soft_nms import SoftNMS
 
 METAS = [{'img_shape': (300, 300, 3), 'scale_factor': [1., 1., 1., 1.]},
@@ -79,7 +80,7 @@ def test_in_mmdetection_both_ways_differ_in_tied_boxes_and_in_what_these_suppres
     differing = np.array(sorted(batched ^ split))
     tied = differing[boxes['scores'][differing] == np.float32(0.7249339)]
     assert sorted(set(differing) - set(tied)) == [123, 678, 887, 1411]
-    areas = areas_of(boxes['boxes'], 0)
+    areas = array_areas(boxes['boxes'], 0)
     for index in differing:
         rivals = tied[(boxes['labels'][tied] == boxes['labels'][index]) & (tied != index)]
         assert (iou_with(index, rivals, boxes['boxes'], areas, 0) > 0.45).any()

@@ -48,9 +48,16 @@ def array_overlaps(bboxes1: np.ndarray, bboxes2: np.ndarray, extent: float = 0) 
     """
     low = np.maximum(bboxes1[:, None, :2], bboxes2[None, :, :2])
     high = np.minimum(bboxes1[:, None, 2:], bboxes2[None, :, 2:])
-    overlap = np.maximum(high - low + extent, 0).prod(axis=-1)
-    area1, area2 = ((boxes[:, 2:] - boxes[:, :2] + extent).prod(axis=-1) for boxes in (bboxes1, bboxes2))
-    return overlap / np.maximum(area1[:, None] + area2[None, :] - overlap, np.float32(EPS))
+    sides = np.maximum(high - low + extent, 0)
+    overlap = sides[..., 0] * sides[..., 1]
+    areas = array_areas(bboxes1, extent)[:, None] + array_areas(bboxes2, extent)
+    return overlap / np.maximum(areas - overlap, np.float32(EPS))
+
+
+def array_areas(bboxes: np.ndarray, extent: float = 0) -> np.ndarray:
+    """(N,) areas of (N, 4) boxes, on the host. `extent`: as of `array_overlaps`."""
+    sides = bboxes[:, 2:] - bboxes[:, :2] + extent
+    return sides[:, 0] * sides[:, 1]
 
 
 def paired_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor:

@@ -18,7 +18,8 @@ COLOUR = slice(0, 8)        # brightness, contrast first, contrast, saturation, 
 FILL = slice(8, 19)         # colour B G R, then two lines (slope, offset) along x and two along y: see `coverage`
 VALID = slice(19, 21)       # height and width in pixels; 0 beyond (padding)
 NORMALISE = slice(21, 28)   # mean (3) and std (3) in order of the output channels, 1 to reverse channels to R, G, B
-WIDTH = 28
+SEEN = slice(28, 32)        # left, top, right, bottom in pixels; all is of one colour beyond, which may save work
+WIDTH = 32
 
 NO_COLOUR = (0., 0., 1., 1., 0., 0., 1., 2.)
 NO_NORMALISE = (0., 0., 0., 1., 1., 1., 0.)

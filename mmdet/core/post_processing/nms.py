@@ -11,6 +11,7 @@ import numpy as np
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import Registry
+from mmdet.core.bbox.iou import array_areas
 
 # Callables (bboxes, scores, labels, max_num) -> indices of what is kept, best first, and its scores (soft-NMS lowers them).
 NMS = Registry('NMS')
@@ -95,7 +96,7 @@ def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold:
     """Positions kept of boxes that are sorted by score; each is compared with the boxes kept so far, of its class."""
     n = len(bboxes)
     limit = n if max_num is None else min(max_num, n)
-    areas = areas_of(bboxes, offset)
+    areas = array_areas(bboxes, offset)
     kept = np.empty(limit, dtype=np.int64)
     alive = np.ones(n, dtype=bool)
     count = position = 0
@@ -112,12 +113,6 @@ def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold:
         alive[others[iou_with(position, others, bboxes, areas, offset) > threshold]] = False
         position += 1
     return kept[:count]
-
-
-def areas_of(bboxes: np.ndarray, offset: int) -> np.ndarray:
-    """(n,) areas of (n, 4) boxes."""
-    sides = bboxes[:, 2:] - bboxes[:, :2] + np.float32(offset)
-    return sides[:, 0] * sides[:, 1]
 
 
 def iou_with(one: int, others: np.ndarray, bboxes: np.ndarray, areas: np.ndarray, offset: int) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from mmcv_need.errors import ConfigError, did_you_mean
-from mmdet.core.post_processing.nms import NMS, areas_of, iou_with, read_iou_threshold, read_offset
+from mmdet.core.bbox.iou import array_areas
+from mmdet.core.post_processing.nms import NMS, iou_with, read_iou_threshold, read_offset
 
 METHODS = ('naive', 'linear', 'gaussian')
 
@@ -58,7 +59,7 @@ class SoftNMS:
         waiting = np.where(scores >= lowest, scores, -1).astype(np.float32)  # -1: taken or dropped
         members: Dict[int, np.ndarray] = {group: np.flatnonzero((groups == group) & (waiting >= 0))
                                           for group in np.unique(groups).tolist()}
-        areas = areas_of(bboxes, self.offset)
+        areas = array_areas(bboxes, self.offset)
         limit = len(scores) if max_num is None else min(max_num, len(scores))
         kept: List[int] = []
         lowered: List[np.float32] = []

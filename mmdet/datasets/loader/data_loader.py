@@ -1,7 +1,9 @@
 """The loader: a dataset, a batch sampler, and workers that only ever see (epoch, index)."""
 from __future__ import annotations
 
+import gc
 import multiprocessing
+from functools import partial
 from typing import Any, Iterator
 
 import cv2
@@ -57,14 +59,17 @@ class EpochLoader:
         workers: processes that prepare batches, as far as there are cores (samples do not depend on their number); 0
             prepares them here.
         pin_memory: for devices that copy from pinned memory without waiting.
+        finish: whether workers distort colours and normalise as well; else that is left to the device.
         seed: of torch's own generator, which hands seeds to the workers; it decides nothing of the samples.
     """
 
-    def __init__(self, samples: Dataset, sampler: Any, workers: int, pin_memory: bool = False, seed: int = 0):
+    def __init__(self, samples: Dataset, sampler: Any, workers: int, pin_memory: bool = False, finish: bool = False,
+                 seed: int = 0):
         self.dataset = samples.dataset if isinstance(samples, SeededSamples) else samples
         self.sampler = sampler
         workers = min(workers, available_cores())
-        self._loader = DataLoader(samples, batch_sampler=sampler, num_workers=workers, collate_fn=collate,
+        self._loader = DataLoader(samples, batch_sampler=sampler, num_workers=workers,
+                                  collate_fn=partial(collate, finish=finish),
                                   pin_memory=pin_memory, persistent_workers=workers > 0, worker_init_fn=_start_worker,
                                   generator=torch.Generator().manual_seed(seed))
 
@@ -87,15 +92,16 @@ def _start_worker(worker: int) -> None:
     die_with_parent(multiprocessing.parent_process().pid)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    gc.freeze()  # what was here before stays: looking through it again would take time, and copy its memory
 
 
 def train_loader(dataset: Any, samples_per_gpu: int, workers: int, seed: int, rank: int = 0, world_size: int = 1,
-                 pin_memory: bool = False) -> EpochLoader:
+                 pin_memory: bool = False, finish: bool = False) -> EpochLoader:
     sampler = GroupBatchSampler(dataset.flag, samples_per_gpu, rank, world_size, seed)
-    return EpochLoader(SeededSamples(dataset, seed), sampler, workers, pin_memory, seed)
+    return EpochLoader(SeededSamples(dataset, seed), sampler, workers, pin_memory, finish, seed)
 
 
 def eval_loader(dataset: Any, samples_per_gpu: int, workers: int, rank: int = 0, world_size: int = 1,
-                pin_memory: bool = False) -> EpochLoader:
+                pin_memory: bool = False, finish: bool = False) -> EpochLoader:
     sampler = ShardBatchSampler(len(dataset), samples_per_gpu, rank, world_size)
-    return EpochLoader(SeededSamples(dataset, 0), sampler, workers, pin_memory)
+    return EpochLoader(SeededSamples(dataset, 0), sampler, workers, pin_memory, finish)

@@ -5,6 +5,8 @@ Boxes are (n, 4) float32 x1, y1, x2, y2 in pixels of the present view.
 """
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -114,9 +116,10 @@ class Resize:
         sample['scale_factor'] = factors
         sample['keep_ratio'] = self.keep_ratio
         sample.set_shape((height, width))
+        corner = np.array([width, height] * 2, dtype=np.float32)
         for field in sample['bbox_fields']:
             boxes = sample[field] * factors
-            sample[field] = boxes.clip(0, [width, height, width, height]).astype(np.float32) if self.bbox_clip_border else boxes
+            sample[field] = np.minimum(np.maximum(boxes, 0), corner) if self.bbox_clip_border else boxes
         return sample
 
     def _draw(self, rng: np.random.Generator) -> Tuple[int, int]:
@@ -151,14 +154,13 @@ class RandomFlip:
             flip_ratio / len(self.directions)] * len(self.directions)
         if flip_ratio is not None and (len(ratios) != len(self.directions) or min(ratios) < 0 or sum(ratios) > 1):
             raise ConfigError(f'flip_ratio {flip_ratio}: expected a share in 0..1, or one for each of {self.directions}')
-        self.ratios = ratios
+        self.shares = list(accumulate(ratios))  # up to and including each direction
 
     def __call__(self, sample: Sample) -> Sample:
         if 'flip_chosen' in sample:
             direction = sample['flip_chosen']
-        elif self.ratios:
-            choices = [*self.directions, None]
-            direction = sample.rng.choice(choices, p=[*self.ratios, 1 - sum(self.ratios)])
+        elif self.shares:
+            direction = [*self.directions, None][bisect_right(self.shares, sample.rng.random())]
         else:
             direction = None
         sample['flip'], sample['flip_direction'] = direction is not None, direction
@@ -173,12 +175,12 @@ class RandomFlip:
         plan.flip_x ^= along_x
         plan.flip_y ^= along_y
         for field in sample['bbox_fields']:
-            x1, y1, x2, y2 = sample[field].T
+            boxes = sample[field]
+            sample[field] = mirrored = boxes.copy()
             if along_x:
-                x1, x2 = width - x2, width - x1
+                mirrored[:, 0], mirrored[:, 2] = width - boxes[:, 2], width - boxes[:, 0]
             if along_y:
-                y1, y2 = height - y2, height - y1
-            sample[field] = np.stack([x1, y1, x2, y2], axis=1)
+                mirrored[:, 1], mirrored[:, 3] = height - boxes[:, 3], height - boxes[:, 1]
 
 
 @PIPELINES.register_module()

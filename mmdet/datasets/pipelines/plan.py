@@ -11,10 +11,11 @@ from typing import Optional, Tuple
 
 import cv2
 import numpy as np
-import torch
 
 from mmdet.core.image import pixels
-from mmdet.core.image.pixels import COLOUR, FILL, NORMALISE, VALID
+from mmdet.core.image.on_host import finish_picture
+from mmdet.core.image.pixels import COLOUR, FILL, NORMALISE, SEEN, VALID
+from mmdet.datasets.pipelines.canvas import Span, render_filled, span_of
 
 
 @dataclass
@@ -93,13 +94,18 @@ class Plan:
         self.source = self.source[y1:y2, x1:x2]
         self.left, self.top = self.left - x1, self.top - y1
 
+    def spans(self) -> Tuple[Span, Span]:
+        """Where the picture lies in the view, along x and along y, before it is mirrored."""
+        (height, width), (out_height, out_width) = self.source.shape[:2], self.shape
+        return span_of(self.left, self.width, width, out_width), span_of(self.top, self.height, height, out_height)
+
     def settled(self) -> Plan:
         """A plan whose source is this view with all that was planned done to it, for whatever comes unplanned after."""
-        view = render(self)
-        ops = pixels.PixelOps.from_rows([pixel_row(self)], view.shape[:2])
-        if self.is_normalised or ops.colour or ops.fill:
-            batch = torch.from_numpy(view).permute(2, 0, 1)[None]
-            view = pixels.finish_pixels(batch, ops)[0].permute(1, 2, 0).contiguous().numpy()
+        view, row = render(self), pixel_row(self)
+        if self.is_normalised or self.is_distorted or (self.is_filled and self.fill_after_colour):
+            finished = np.empty(view.shape, np.float32)
+            finish_picture(view, row, finished)
+            view = finished
         return Plan(view)
 
 
@@ -108,57 +114,20 @@ def render(plan: Plan) -> np.ndarray:
 
     One `cv2.resize` of the window: bit for bit what cropping and resizing a painted canvas gives.
     """
-    size = plan.size or (plan.width, plan.height)
-    view = _filled_window(plan, size[1]) if plan.is_filled else plan.source[
-        plan.top:plan.top + plan.height, plan.left:plan.left + plan.width]
-    if size != (plan.width, plan.height):
-        view = cv2.resize(view, size, interpolation=cv2.INTER_LINEAR)
-    view = view[::-1 if plan.flip_y else 1, ::-1 if plan.flip_x else 1]
+    window, size = (plan.width, plan.height), plan.shape[::-1]
+    if plan.is_filled:
+        view = render_filled(plan.source, *plan.spans(), window, size, plan.fill, plan.fill_after_colour)
+    else:
+        view = plan.source[plan.top:plan.top + plan.height, plan.left:plan.left + plan.width]
+        if size != window:
+            view = cv2.resize(view, size, interpolation=cv2.INTER_LINEAR)
+    if plan.flip_x or plan.flip_y:
+        view = cv2.flip(view, 1 if not plan.flip_y else 0 if not plan.flip_x else -1)
     if plan.pad_shape is not None:
         padded = np.zeros((*plan.pad_shape, 3), view.dtype)
         padded[:view.shape[0], :view.shape[1]] = view
         view = padded
-    # A side of one pixel counts as contiguous even when it is reversed.
-    return view.copy() if plan.flip_x or plan.flip_y else np.ascontiguousarray(view)
-
-
-def _filled_window(plan: Plan, out_height: int) -> np.ndarray:
-    """(height, width, 3): a window that reaches beyond the picture, with fill there, or with the picture's border repeated.
-
-    Only the rows are written that resizing will read. Memory that is not written is never taken, so that the window on a
-    large photograph's canvas costs little more than the photograph. (numpy would ask for huge pages, of which every one is
-    written; torch does not. Rows are flat because numpy copies those faster than pixels.)
-    """
-    source, dtype = plan.source, plan.source.dtype
-    x1, x2 = np.clip((0, source.shape[1]), plan.left, plan.left + plan.width)
-    y1, y2 = np.clip((0, source.shape[0]), plan.top, plan.top + plan.height)
-    rows = rows_read(plan.height, out_height)
-    at = rows + plan.top
-    memory = torch.empty(plan.height * plan.width * 3 * dtype.itemsize, dtype=torch.uint8)
-    window = memory.numpy().view(dtype).reshape(plan.height, -1)
-    if plan.fill_after_colour and x1 < x2 and y1 < y2:
-        lines = cv2.copyMakeBorder(source[at.clip(y1, y2 - 1), x1:x2], 0, 0, x1 - plan.left, plan.left + plan.width - x2,
-                                   cv2.BORDER_REPLICATE)
-        window[rows] = lines.reshape(len(rows), -1)
-    else:
-        window[rows] = np.tile(np.array(plan.fill).astype(dtype), plan.width)
-        seen = (at >= y1) & (at < y2)
-        left, right = 3 * (x1 - plan.left), 3 * (x2 - plan.left)
-        if left < right:
-            window[rows[seen], left:right] = source[at[seen], x1:x2].reshape(-1, right - left)
-    return window.reshape(plan.height, plan.width, 3)
-
-
-def rows_read(length: int, out: int) -> np.ndarray:
-    """Which of `length` rows bilinear resizing to `out` rows reads, in order: two for each output row.
-
-    The margin is for OpenCV, whose float32 positions may fall on the other side of a whole number.
-    """
-    if out == length:
-        return np.arange(length)
-    position = (np.arange(out) + 0.5) * (length / out) - 0.5
-    first, last = np.floor(position - 0.01).astype(int), np.floor(position + 0.01).astype(int) + 1
-    return np.unique(np.stack([first, first + 1, last]).clip(0, length - 1))
+    return np.ascontiguousarray(view)
 
 
 def pixel_row(plan: Plan) -> np.ndarray:
@@ -167,8 +136,21 @@ def pixel_row(plan: Plan) -> np.ndarray:
     row[COLOUR] = plan.colour
     row[FILL] = _fill_columns(plan) if plan.is_filled and plan.fill_after_colour else pixels.NO_FILL
     row[VALID] = plan.shape
+    row[SEEN] = _seen(plan) if plan.is_filled else (0, 0, *plan.shape[::-1])
     row[NORMALISE] = (*plan.mean, *plan.std, plan.to_rgb)
     return row
+
+
+def _seen(plan: Plan) -> Tuple[int, ...]:
+    """The SEEN columns: the part of the view beyond which all is fill."""
+    x, y = plan.spans()
+    left, right, top, bottom = x.out_first, x.out_last, y.out_first, y.out_last
+    height, width = plan.shape
+    if plan.flip_x:
+        left, right = width - right, width - left
+    if plan.flip_y:
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
 
 
 def _fill_columns(plan: Plan) -> Tuple[float, ...]:

@@ -1,15 +1,19 @@
 """The random crop that SSD learns small and large objects by."""
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+import math
+from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mmcv_need.errors import ConfigError
-from mmdet.core.bbox.iou import array_overlaps
+from mmdet.core.bbox.iou import array_areas, array_overlaps
 from mmdet.datasets.builder import PIPELINES
 from mmdet.datasets.pipelines.sample import Sample
 
+TRIES = 50  # of a mode, before another is drawn
+ROUNDING = 1.001  # of float32, generously: what an area rules out by this factor, an IoU does
+Patch = Tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the view
 LABELS_OF = {'gt_bboxes': 'gt_labels', 'gt_bboxes_ignore': 'gt_labels_ignore'}
 
 
@@ -41,37 +45,64 @@ class MinIoURandomCrop:
             self._crop(sample, found)
         return sample
 
-    def _search(self, rng: np.random.Generator, shape: Tuple[int, int], boxes: np.ndarray) -> Optional[np.ndarray]:
-        """A crop (x1, y1, x2, y2) that satisfies a randomly chosen mode, or None for no crop.
+    def _search(self, rng: np.random.Generator, shape: Tuple[int, int], boxes: np.ndarray) -> Optional[Patch]:
+        """A crop that satisfies a randomly chosen mode, or None for no crop.
 
-        A mode that fails 50 times is drawn again; since "no crop" is among them, this ends.
+        A mode that fails 50 times is drawn again; since "no crop" is among them, this ends. Hardly any crop overlaps a small
+        box by much, so most modes fail: that is settled by areas first, and by numbers rather than by arrays of them.
         """
-        height, width = shape
+        smallest = float(array_areas(boxes).min()) if len(boxes) else math.inf
+        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist()
+        reachable = self._reachable_overlap(shape, smallest)
         while True:
-            mode = rng.choice(self.modes)
+            mode = self.modes[rng.integers(len(self.modes))]
             if mode == 1:
                 return None
-            for _ in range(50):
-                new_width = rng.uniform(self.min_crop_size * width, width)
-                new_height = rng.uniform(self.min_crop_size * height, height)
-                if new_height / new_width < 0.5 or new_height / new_width > 2:
+            if mode > reachable:
+                continue
+            for patch in self._tries(rng, shape):
+                x1, y1, x2, y2 = patch
+                if mode * (x2 - x1) * (y2 - y1) > smallest * ROUNDING:
                     continue
-                left = _one_to(width - new_width, rng)
-                top = _one_to(height - new_height, rng)
-                patch = np.array((int(left), int(top), int(left + new_width), int(top + new_height)))
-                if patch[2] == patch[0] or patch[3] == patch[1]:
+                if len(boxes) and not any(x1 < x < x2 and y1 < y < y2 for x, y in centres):
                     continue
-                if _satisfies(mode, patch, boxes):
+                if not mode or not len(boxes) or array_overlaps(np.array([patch], np.float32), boxes).min() >= mode:
                     return patch
 
-    def _crop(self, sample: Sample, patch: np.ndarray) -> None:
-        x1, y1, x2, y2 = (int(side) for side in patch)
+    def _reachable_overlap(self, shape: Tuple[int, int], smallest: float) -> float:
+        """No crop of a view (height, width) has a larger IoU with a box of this area: that is at most box over crop."""
+        height, width = (self.min_crop_size * side - 1 for side in shape)  # a crop's sides are cut to whole pixels
+        return smallest * ROUNDING / (height * width) if height > 0 and width > 0 else math.inf
+
+    def _tries(self, rng: np.random.Generator, shape: Tuple[int, int]) -> Iterator[Patch]:
+        """50 crops less those that are too long or empty. Draws are made at once, and used in MMDetection's order."""
+        height, width = shape
+        least_height, least_width = self.min_crop_size * height, self.min_crop_size * width
+        draws = iter(rng.random(4 * TRIES).tolist())
+        for _ in range(TRIES):
+            new_width = least_width + (width - least_width) * next(draws)
+            new_height = least_height + (height - least_height) * next(draws)
+            if new_height / new_width < 0.5 or new_height / new_width > 2:
+                continue
+            # MMDetection's one-argument draw is uniform between 1 and the room there is, which may be less than 1.
+            left, top = width - new_width, height - new_height
+            left += (1.0 - left) * next(draws)
+            top += (1.0 - top) * next(draws)
+            patch = (int(left), int(top), int(left + new_width), int(top + new_height))
+            if patch[2] > patch[0] and patch[3] > patch[1]:
+                yield patch
+
+    def _crop(self, sample: Sample, patch: Patch) -> None:
+        x1, y1, x2, y2 = patch
         for field in sample['bbox_fields']:
-            inside = _centre_inside(patch, sample[field])
-            boxes = sample[field][inside]
+            boxes = sample[field]
+            if not len(boxes):
+                continue
+            inside = _centre_inside(patch, boxes)
+            boxes = boxes[inside]
             if self.bbox_clip_border:
-                boxes = np.concatenate([np.maximum(boxes[:, :2], patch[:2]), np.minimum(boxes[:, 2:], patch[2:])], axis=1)
-            sample[field] = (boxes - np.tile(patch[:2], 2)).astype(np.float32)
+                boxes = np.concatenate([np.maximum(boxes[:, :2], (x1, y1)), np.minimum(boxes[:, 2:], (x2, y2))], axis=1)
+            sample[field] = (boxes - (x1, y1, x1, y1)).astype(np.float32)
             if LABELS_OF[field] in sample:
                 sample[LABELS_OF[field]] = sample[LABELS_OF[field]][inside]
         plan = sample.plan_to_edit(settle=sample.plan.is_scaled)
@@ -79,20 +110,7 @@ class MinIoURandomCrop:
         sample.set_shape(plan.shape)
 
 
-def _one_to(room: float, rng: np.random.Generator) -> float:
-    """Uniform between 1 and the room there is, which may be less than 1: what MMDetection's one-argument draw amounts to."""
-    return room + (1.0 - room) * rng.uniform(0, 1)
-
-
-def _satisfies(mode: float, patch: np.ndarray, boxes: np.ndarray) -> bool:
-    """Whether all boxes overlap the patch by the mode at least, and the centre of one is inside; no boxes always do."""
-    if not len(boxes):
-        return True
-    overlaps = array_overlaps(patch[None].astype(np.float32), boxes)
-    return bool(overlaps.min() >= mode and _centre_inside(patch, boxes).any())
-
-
-def _centre_inside(patch: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def _centre_inside(patch: Patch, boxes: np.ndarray) -> np.ndarray:
     """(n,) bool: whether the centre of each box is strictly inside the patch."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     return ((centre > patch[:2]) & (centre < patch[2:])).all(axis=1)

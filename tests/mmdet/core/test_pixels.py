@@ -1,4 +1,7 @@
-"""Colours, fill, normalisation and padding of a batch, against OpenCV doing the same to one picture at a time."""
+"""Colours, fill, normalisation and padding, against OpenCV doing the same step by step.
+
+Every batch here is finished twice: at once by tensors, as on a device, and picture by picture, as in a worker.
+"""
 from __future__ import annotations
 
 import cv2
@@ -6,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmdet.core.image.on_host import STRIPE, finish_picture
 from mmdet.core.image.pixels import (
     COLOUR,
     FILL,
@@ -13,6 +17,7 @@ from mmdet.core.image.pixels import (
     NO_FILL,
     NO_NORMALISE,
     NORMALISE,
+    SEEN,
     VALID,
     WIDTH,
     PixelOps,
@@ -35,17 +40,28 @@ def pictures(n, height=H, width=W, seed=0):
     return made
 
 
-def row(colour=NO_COLOUR, fill=NO_FILL, valid=(H, W), normalise=NO_NORMALISE):
+def row(colour=NO_COLOUR, fill=NO_FILL, valid=(H, W), normalise=NO_NORMALISE, seen=None):
     columns = np.empty(WIDTH, dtype=np.float32)
     columns[COLOUR], columns[FILL], columns[VALID], columns[NORMALISE] = colour, fill, valid, normalise
+    columns[SEEN] = (0, 0, *valid[::-1]) if seen is None else seen
     return columns
 
 
 def finish(imgs, rows, layout=torch.contiguous_format, device='cpu'):
-    """Through tensors and back: (n, H, W, 3) float32."""
+    """(n, H, W, 3) float32, through tensors and back; a worker's is the same."""
     batch = torch.from_numpy(np.ascontiguousarray(imgs)).permute(0, 3, 1, 2).contiguous(memory_format=layout).to(device)
     ops = PixelOps.from_rows(rows, imgs.shape[1:3])
-    return finish_pixels(batch, ops._replace(rows=ops.rows.to(device))).permute(0, 2, 3, 1).cpu().numpy()
+    finished = finish_pixels(batch, ops._replace(rows=ops.rows.to(device))).permute(0, 2, 3, 1).cpu().numpy()
+    for img, columns, expected in zip(imgs, rows, finished):
+        np.testing.assert_allclose(finish_alone(img, columns), expected, rtol=1e-6, atol=ROUNDING)
+    return finished
+
+
+def finish_alone(img, columns):
+    """Of one picture, (H, W, 3) float32; whatever was in its place before is gone."""
+    out = np.full(img.shape, np.nan, dtype=np.float32)
+    finish_picture(img, columns, out)
+    return out
 
 
 def distort_with_opencv(img, brightness, contrast_first, contrast, saturation, hue, *order):
@@ -193,3 +209,21 @@ def test_the_memory_layout_stays_and_does_not_change_the_result(rows, layout):
     out = finish_pixels(batch, PixelOps.from_rows(rows, (H, W)))
     np.testing.assert_array_equal(out.permute(0, 2, 3, 1).numpy(), finish(imgs, rows))
     assert out.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize('name', DISTORTIONS)
+@pytest.mark.parametrize('seen', [(5, 3, 20, 17), (0, 0, 20, 17), (5, 3, W, H), (0, 0, 0, 0), (0, 3, W, 10)], ids=str)
+def test_what_lies_beyond_the_picture_is_distorted_too(name, seen):
+    left, top, right, bottom = seen
+    img = np.full((H, W, 3), (100, 50, 25), np.uint8)
+    img[top:bottom, left:right] = pictures(1)[0][top:bottom, left:right]
+    finish(img[None], [row(colour=DISTORTIONS[name], normalise=(*MEAN, *STD, 1.), seen=seen)])
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_a_large_picture_is_finished_in_stripes_and_stays_as_it_was(dtype):
+    img = pictures(1, 2 * STRIPE + 7, 40)[0].astype(dtype)
+    before = img.copy()
+    for colour in DISTORTIONS.values():
+        finish(img[None], [row(colour=colour, valid=img.shape[:2])])
+    np.testing.assert_array_equal(img, before)

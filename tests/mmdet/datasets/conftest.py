@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import cv2
@@ -63,8 +64,10 @@ class LegacyDraws:
     def integers(self, low: int, high: Any = None) -> int:
         return self.state.randint(low, high)
 
-    def choice(self, values: Any, p: Any = None) -> Any:
-        return self.state.choice(values, p=p)
+    def random(self, size: Any = None) -> Any:
+        """One draw; or, of many that may not all be used, each when it is."""
+        return self.state.random_sample() if size is None else SimpleNamespace(
+            tolist=lambda: (self.random() for _ in range(size)))
 
     def permutation(self, count: int) -> np.ndarray:
         return self.state.permutation(count)
@@ -96,8 +99,8 @@ class ScriptedDraws:
     def integers(self, low: int, high: Any = None) -> int:
         return self._next('integers', low)
 
-    def choice(self, values: Any, p: Any = None) -> Any:
-        return self._next('choice', tuple(values))
+    def random(self, size: Any = None) -> Any:
+        return self._next('random') if size is None else SimpleNamespace(tolist=lambda: (self.random() for _ in range(size)))
 
     def permutation(self, count: int) -> Any:
         return self._next('permutation', count)

@@ -66,6 +66,18 @@ def test_batches_are_bit_identical_with_any_number_of_workers(dataset, workers):
     assert len(alone) == 2 * 6 and len({batch[0] for batch in alone}) == 12  # all different
 
 
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_a_worker_finishes_pictures_as_a_device_does(dataset, test_mode):
+    def batches(finish):
+        found = dataset(test_mode=test_mode)
+        return list(eval_loader(found, 3, 0, finish=finish) if test_mode else train_loader(found, 3, 0, seed=4, finish=finish))
+
+    for ours, theirs in zip(batches(True), batches(False)):
+        assert 'pixel_ops' not in ours and ours['img'].dtype == torch.float32
+        assert ours['img'].is_contiguous(memory_format=torch.channels_last)
+        np.testing.assert_allclose(ours['img'], finish_pixels(theirs['img'], theirs['pixel_ops']), rtol=1e-6, atol=2e-3)
+
+
 def test_global_generators_and_earlier_epochs_change_nothing(dataset):
     first = train_loader(dataset(), 2, 0, seed=1)
     first.set_epoch(5)

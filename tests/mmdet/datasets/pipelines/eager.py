@@ -32,16 +32,17 @@ def min_iou_random_crop(sample, rng, min_ious=(0.1, 0.3, 0.5, 0.7, 0.9), min_cro
     height, width, _ = sample['img'].shape
     boxes = np.concatenate([sample[field] for field in FIELDS])
     while True:
-        mode = rng.choice((1, *min_ious, 0))
+        mode = (1, *min_ious, 0)[rng.integers(len(min_ious) + 2)]
         if mode == 1:
             return
+        draws = iter(rng.random(200).tolist())
         for _ in range(50):
-            w = rng.uniform(min_crop_size * width, width)
-            h = rng.uniform(min_crop_size * height, height)
+            w = min_crop_size * width + (width - min_crop_size * width) * next(draws)
+            h = min_crop_size * height + (height - min_crop_size * height) * next(draws)
             if not 0.5 <= h / w <= 2:
                 continue
-            left = (width - w) + (1 - (width - w)) * rng.uniform(0, 1)  # numpy's uniform(x) draws between x and 1
-            top = (height - h) + (1 - (height - h)) * rng.uniform(0, 1)
+            left = (width - w) + (1 - (width - w)) * next(draws)  # numpy's uniform(x) draws between x and 1
+            top = (height - h) + (1 - (height - h)) * next(draws)
             x1, y1, x2, y2 = int(left), int(top), int(left + w), int(top + h)
             if x1 == x2 or y1 == y2:
                 continue
@@ -88,16 +89,15 @@ def resize(sample, rng, width, height):
 
 
 def random_flip(sample, rng, ratio=0.5, direction='horizontal'):
-    chosen = rng.choice([direction, None], p=[ratio, 1 - ratio])
-    if chosen is None:
+    if rng.random() >= ratio:
         return
     height, width, _ = sample['img'].shape
-    if chosen in ('horizontal', 'diagonal'):
+    if direction in ('horizontal', 'diagonal'):
         sample['img'] = np.fliplr(sample['img'])
         for field in FIELDS:
             x1, y1, x2, y2 = sample[field].T
             sample[field] = np.stack([width - x2, y1, width - x1, y2], axis=1)
-    if chosen in ('vertical', 'diagonal'):
+    if direction in ('vertical', 'diagonal'):
         sample['img'] = np.flipud(sample['img'])
         for field in FIELDS:
             x1, y1, x2, y2 = sample[field].T

@@ -1,6 +1,8 @@
 """Windows and boxes: what each transform promises."""
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -15,6 +17,9 @@ from mmdet.datasets.pipelines.test_time_aug import MultiScaleFlipAug
 
 MEAN = (123.675, 116.28, 103.53)
 GOLDEN_BOXES, GOLDEN_LABELS = [[10, 10, 40, 50], [50, 20, 70, 30]], [1, 2]
+
+
+MODES = (1, 0.1, 0.3, 0.5, 0.7, 0.9, 0)  # of a crop, by number
 
 
 @pytest.fixture
@@ -40,7 +45,8 @@ def test_expand_of_the_example(golden_sample, seed, size, shift):
     (3, (49, 36), [[20, 19, 40, 29]], [2]),
     (4, (57, 35), [[0, 0, 20, 35], [30, 8, 50, 18]], [1, 2]),
     (5, (54, 33), [[0, 0, 20, 31], [30, 1, 50, 11]], [1, 2])])
-def test_crop_of_the_example(golden_sample, seed, size, boxes, labels):
+def test_crop_of_the_example(golden_sample, monkeypatch, seed, size, boxes, labels):
+    monkeypatch.setattr(MinIoURandomCrop, '_reachable_overlap', lambda *_: np.inf)  # draws for every mode, as MMDetection
     sample = MinIoURandomCrop()(golden_sample(seed))
     assert sample.plan.shape == size[::-1] and sample['img_shape'] == (*size[::-1], 3)
     assert sample['gt_bboxes'].tolist() == boxes
@@ -105,16 +111,17 @@ def test_boxes_stay_in_the_picture_with_their_labels(make_sample, scene, names, 
 class Recorder:
     """A generator that remembers the modes drawn."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, modes=MODES):
         self.rng = np.random.default_rng(seed)
-        self.modes = []
+        self.possible, self.modes = modes, []
 
-    def uniform(self, low, high):
-        return self.rng.uniform(low, high)
+    def random(self, size):
+        return self.rng.random(size)
 
-    def choice(self, values):
-        self.modes.append(float(self.rng.choice(values)))
-        return self.modes[-1]
+    def integers(self, count):
+        drawn = int(self.rng.integers(count))
+        self.modes.append(float(self.possible[drawn]))
+        return drawn
 
 
 @settings(max_examples=150, deadline=None)
@@ -164,19 +171,37 @@ def test_the_search_for_a_crop_ends_in_the_smallest_pictures(make_sample, shape)
         assert min(sample.plan.shape) >= 1 and not sample.plan.is_filled
 
 
-def test_an_impossible_mode_gives_up_after_fifty_tries_and_is_drawn_again(make_sample):
+def test_a_mode_that_fails_fifty_times_is_drawn_again(make_sample):
+    """The box is large enough to overlap a crop by 0.3, and the crops that are tried are not where it is."""
     class Stubborn(Recorder):
-        def choice(self, values):
-            self.modes.append(0.9 if len(self.modes) < 3 else 1)
-            return self.modes[-1]
+        tries = 0
 
-        def uniform(self, low, high):
-            self.tries = getattr(self, 'tries', 0) + 1
-            return low + (high - low) * 0.5
+        def integers(self, count):
+            self.modes.append(0.3 if len(self.modes) < 3 else 1)
+            return MODES.index(self.modes[-1])
+
+        def random(self, size):
+            def half():
+                self.tries += 1
+                return 0.5
+            return SimpleNamespace(tolist=lambda: (half() for _ in range(size)))
 
     rng = Stubborn(0)
-    MinIoURandomCrop()(make_sample(np.zeros((80, 100, 3), np.uint8), [[0, 0, 5, 5]], rng=rng))
-    assert rng.modes == [0.9, 0.9, 0.9, 1] and rng.tries == 3 * 50 * 4
+    MinIoURandomCrop()(make_sample(np.zeros((80, 100, 3), np.uint8), [[0, 0, 60, 30]], rng=rng))
+    assert rng.modes == [0.3, 0.3, 0.3, 1] and rng.tries == 3 * 50 * 4
+
+
+@settings(max_examples=200, deadline=None)
+@given(scenes(), st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), st.integers(0, 2 ** 32))
+def test_a_mode_that_is_not_tried_has_no_crop(eager, scene, mode, seed):
+    width, height, boxes, ignored = scene
+    transform, rng = MinIoURandomCrop((mode, )), np.random.default_rng(seed)
+    boxes = np.float32([*boxes, *ignored]).reshape(-1, 4)
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes.tolist()]
+    reachable = transform._reachable_overlap((height, width), min(areas, default=np.inf))
+    for patch in transform._tries(rng, (height, width)):
+        least = min((eager.iou(patch, box.astype(float)) for box in boxes), default=1.)
+        assert least <= reachable
 
 
 def test_an_ignored_box_alone_may_be_all_that_a_crop_keeps(make_sample):
@@ -209,7 +234,7 @@ def test_a_picture_without_annotations_at_all_passes_through_every_step():
 
 def test_ignored_boxes_move_with_the_others_and_come_first(make_sample, scripted_draws):
     sample = make_sample(np.zeros((80, 100, 3), np.uint8), [[10, 20, 30, 40]], ignored=[[0, 0, 10, 10]],
-                         rng=scripted_draws(0., 0.5, 0.5, 0.5, 'horizontal'))
+                         rng=scripted_draws(0., 0.5, 0.5, 0.5, 0.4))
     assert sample['bbox_fields'] == ['gt_bboxes_ignore', 'gt_bboxes']
     sample = Expand(MEAN, ratio_range=(1, 3), prob=1.)(sample)
     assert sample['gt_bboxes'].tolist() == [[60, 60, 80, 80]] and sample['gt_bboxes_ignore'].tolist() == [[50, 40, 60, 50]]

@@ -6,18 +6,16 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines import Compose
-from mmdet.datasets.pipelines import plan as plan_module
 from mmdet.datasets.pipelines.formatting import Collect
 from mmdet.datasets.pipelines.geometric import Expand, Pad, RandomFlip, Resize
 from mmdet.datasets.pipelines.photometric import Normalize, PhotoMetricDistortion
-from mmdet.datasets.pipelines.plan import Plan, pixel_row, render, rows_read
+from mmdet.datasets.pipelines.plan import Plan, pixel_row, render
 from mmdet.datasets.pipelines.random_crop import MinIoURandomCrop
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -50,6 +48,12 @@ def eager_step(eager, name):
             'normalize': lambda s, r: eager.normalize(s, r, MEAN, STD)}[name]
 
 
+@pytest.fixture(autouse=True)
+def all_modes_are_tried(monkeypatch):
+    """As by the plain steps; we skip a mode that no crop can satisfy, with its draws."""
+    monkeypatch.setattr(MinIoURandomCrop, '_reachable_overlap', lambda *_: np.inf)
+
+
 @pytest.fixture
 def both(eager, make_sample):
     """Runs the named steps both ways on the same draws and returns (planned, eager) samples with network inputs."""
@@ -69,8 +73,11 @@ def both(eager, make_sample):
 
 def network_input(sample) -> np.ndarray:
     """(H, W, 3) float32, by way of a batch of one."""
-    batch = collate([Collect(['img'])(sample)])
-    return finish_pixels(batch['img'], batch['pixel_ops'])[0].permute(1, 2, 0).numpy()
+    item = Collect(['img'])(sample)
+    batch = collate([item])
+    shown = finish_pixels(batch['img'], batch['pixel_ops'])[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(collate([item], finish=True)['img'][0].permute(1, 2, 0), shown, rtol=1e-6, atol=2e-3)
+    return shown
 
 
 def off_share(planned, expected) -> float:
@@ -174,7 +181,7 @@ def test_in_the_new_order_the_fill_loses_its_fraction_and_is_distorted_with_the_
 def test_a_window_wholly_beside_the_picture_shows_fill_only(eager, make_sample, scripted_draws, natural_picture, steps):
     """The picture in a corner of a canvas four times as large, and a crop of the opposite corner."""
     colour = [1, 0.9, 1, 1, 0.9, 1, 0.9, 1, 0.9, 0] if 'colour' in steps else []
-    draws = [*colour, 0., 1., 0., 0., 0, 0.2, 0.2, 0., 0., *([None] if 'flip' in steps else [])]
+    draws = [*colour, 0., 1., 0., 0., 6, 0.2, 0.2, 0., 0., *([0.9] if 'flip' in steps else [])]
     sample = Compose([PLANNED[name]() for name in steps])(make_sample(natural_picture(1), rng=scripted_draws(*draws)))
     empty = np.zeros((0, 4), np.float32)
     expected = dict(img=natural_picture(1), gt_bboxes=empty, gt_bboxes_ignore=empty, gt_labels=empty[:, 0])
@@ -237,7 +244,7 @@ def test_a_window_that_ends_where_the_picture_begins_shows_nothing_of_it(natural
 def test_what_a_crop_cut_off_does_not_come_back_when_the_canvas_grows(make_sample, scripted_draws, natural_picture):
     """Crop before Expand: beyond the crop there is fill, not the rest of the picture."""
     picture = natural_picture(0, 60, 80)
-    rng = scripted_draws(0, 0.5, 0.5, 0.5, 0.5, *(0., 1., 0.5, 0.5))
+    rng = scripted_draws(6, 0.5, 0.5, 0.5, 0.5, *(0., 1., 0.5, 0.5))
     sample = MinIoURandomCrop()(make_sample(picture, rng=rng))
     cropped = render(sample.plan)
     sample = Expand((1, 2, 3), to_rgb=False, ratio_range=(1, 2), prob=1.)(sample)
@@ -307,36 +314,6 @@ def test_reading_the_picture_shows_what_was_planned_so_far(make_sample, natural_
     by_hand = (cv2.resize(picture, (30, 20))[..., ::-1] - np.float32(MEAN)) / np.float32(STD)
     np.testing.assert_allclose(sample['img'], by_hand, atol=1e-5)
     np.testing.assert_allclose(network_input(sample), by_hand, atol=1e-5)  # and is not done twice
-
-
-@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
-@pytest.mark.parametrize('after', [False, True])
-def test_of_a_canvas_only_the_rows_are_written_that_resizing_reads(natural_picture, monkeypatch, dtype, after):
-    """Rows left as they were in memory, poisoned here, never show; and there are many of them."""
-    plan = Plan(natural_picture(0).astype(dtype), -500, -400, 1280, 960, fill=(1., 2., 3.), fill_after_colour=after)
-    whole = render(plan)
-    windows = []
-
-    def poisoned(size, dtype):
-        windows.append(torch.full((size,), 255, dtype=dtype))  # not a number, as float32
-        return windows[-1]
-
-    monkeypatch.setattr(plan_module.torch, 'empty', poisoned)
-    for size in ((300, 300), (31, 200), (640, 480), (641, 479), (1280, 700), (300, 960), (1500, 2000), (7, 3)):
-        plan.size = size
-        np.testing.assert_array_equal(render(plan), cv2.resize(whole, size, interpolation=cv2.INTER_LINEAR), err_msg=str(size))
-        written = (windows[-1].view(960, -1) != 255).any(dim=1)
-        assert written.sum() <= min(2.1 * size[1], 960) + 1
-
-
-@settings(max_examples=300, deadline=None)
-@given(length=st.integers(1, 5000), out=st.integers(1, 1000))
-def test_rows_read_are_the_two_neighbours_of_each_position(length, out):
-    rows = rows_read(length, out)
-    position = (np.arange(out) + 0.5) * (length / out) - 0.5
-    neighbours = np.concatenate([np.floor(position), np.floor(position) + 1]).clip(0, length - 1)
-    assert set(neighbours.astype(int).tolist()) <= set(rows.tolist()) or length == out
-    assert (np.diff(rows) > 0).all() and rows[0] >= 0 and rows[-1] < length and len(rows) <= 3 * out + (length == out)
 
 
 def test_expand_itself_allocates_nothing_of_a_pictures_size(make_sample, scripted_draws):

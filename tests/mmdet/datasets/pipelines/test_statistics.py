@@ -45,11 +45,11 @@ class NotingModes:
     def __getattr__(self, name):
         return getattr(self.rng, name)
 
-    def choice(self, values, p=None):
-        value = self.rng.choice(values, p=p)
-        if p is None:
-            self.mode = MODES.index(value)
-        return value
+    def integers(self, count):
+        drawn = int(self.rng.integers(count))
+        if count >= len(MODES) - 1:  # one may be missing, on purpose
+            self.mode = drawn
+        return drawn
 
 
 def statistics(canvas, crop, mode, offset, boxes, flipped):
