@@ -97,8 +97,12 @@ def find_candidates(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: Del
                     metas: Sequence[Mapping[str, Any]], cfg: SSDTestCfg, rescale: bool) -> List[Detections]:
     """All that scores more than `cfg.score_thr`, level after level, best first within each. Arguments as for `detect`."""
     probabilities = scores.float().softmax(dim=-1)[..., :-1]  # (N, A, C)
-    pick = pick_boxes if cfg.nms_pre_counts == 'boxes' else pick_candidates
-    picked, flat = pick(probabilities, anchors.num_level, cfg.nms_pre)
+    if cfg.nms_pre_counts == 'boxes':
+        picked, flat = pick_boxes(probabilities, anchors.num_level, cfg.nms_pre)
+    elif scores.device.type == 'cpu':
+        picked, flat = pick_above(probabilities, anchors.num_level, cfg.nms_pre, cfg.score_thr)
+    else:
+        picked, flat = pick_candidates(probabilities, anchors.num_level, cfg.nms_pre)
     num_classes = probabilities.size(-1)
     boxes_of = flat // num_classes  # (N, K) index of the default box
     shapes = torch.tensor([meta['img_shape'][:2] for meta in metas], dtype=torch.float32, device=scores.device)
@@ -135,6 +139,27 @@ def pick_candidates(probabilities: Tensor, num_level: Sequence[int], nms_pre: in
         indices.append(where + start * num_classes)
         start += count
     return torch.cat(picked, dim=1), torch.cat(indices, dim=1)
+
+
+def pick_above(probabilities: Tensor, num_level: Sequence[int], nms_pre: int, score_thr: float) -> Tuple[Tensor, Tensor]:
+    """`pick_candidates` on the host, of those that score more than `score_thr`: few, so that only they need be sorted.
+
+    K is what the richest picture has; the others are padded with scores of -inf. Equal scores are in order of their index.
+    """
+    ends, num_classes = np.cumsum(num_level)[:-1], probabilities.size(-1)
+    found = []
+    for scores in probabilities.numpy():
+        boxes, classes = np.nonzero(scores > np.float32(score_thr))
+        values, places = scores[boxes, classes], boxes * num_classes + classes
+        levels = np.split(np.arange(len(boxes)), np.searchsorted(boxes, ends))
+        best = [level[np.argsort(-values[level], kind='stable')] for level in levels]
+        kept = np.concatenate([level[:nms_pre] if nms_pre > 0 else level for level in best])
+        found.append((values[kept], places[kept]))
+    shape = len(found), max(len(values) for values, _ in found)
+    picked, indices = np.full(shape, -np.inf, np.float32), np.zeros(shape, np.int64)
+    for one, (values, places) in enumerate(found):
+        picked[one, :len(values)], indices[one, :len(values)] = values, places
+    return torch.from_numpy(picked), torch.from_numpy(indices)
 
 
 def pick_boxes(probabilities: Tensor, num_level: Sequence[int], nms_pre: int) -> Tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ as soon as enough are kept. Classes are compared as numbers: shifting boxes apar
 """
 from __future__ import annotations
 
-from typing import Callable, Optional, Tuple
+from typing import Callable, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -93,30 +93,31 @@ def keep_all(bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
 
 def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold: float, max_num: Optional[int],
                     offset: int = 0) -> np.ndarray:
-    """Positions kept of boxes that are sorted by score; each is compared with the boxes kept so far, of its class."""
+    """Positions kept of boxes that are sorted by score; each drops those after it, of its class, that overlap it."""
     n = len(bboxes)
     limit = n if max_num is None else min(max_num, n)
-    areas = array_areas(bboxes, offset)
-    kept = np.empty(limit, dtype=np.int64)
-    alive = np.ones(n, dtype=bool)
-    count = position = 0
-    while count < limit and position < n:
-        ahead = alive[position:].argmax()  # the next survivor, or 0 if there is none
-        position += int(ahead)
-        if not alive[position]:
+    if not limit:
+        return np.zeros(0, dtype=np.int64)
+    by_class = np.arange(n) if labels is None else np.argsort(labels, kind='stable')  # those of a class side by side
+    starts = [0] if labels is None else np.flatnonzero(np.diff(labels[by_class], prepend=-1))
+    end_of = np.repeat([*starts[1:], n], np.diff([*starts, n])).tolist()
+    place = np.empty(n, dtype=np.int64)
+    place[by_class] = np.arange(n)
+    bboxes = bboxes[by_class]
+    areas, dropped = array_areas(bboxes, offset), np.zeros(n, dtype=bool)
+    kept: List[int] = []
+    for position, here in enumerate(place.tolist()):
+        if len(kept) == limit:
             break
-        kept[count] = position
-        count += 1
-        rest = slice(position + 1, n)
-        candidates = alive[rest] if labels is None else alive[rest] & (labels[rest] == labels[position])
-        others = np.flatnonzero(candidates) + position + 1
-        alive[others[iou_with(position, others, bboxes, areas, offset) > threshold]] = False
-        position += 1
-    return kept[:count]
+        if not dropped[here]:
+            kept.append(position)
+            rest = slice(here + 1, end_of[here])
+            dropped[rest] |= iou_with(here, rest, bboxes, areas, offset) > threshold
+    return np.array(kept, dtype=np.int64)
 
 
-def iou_with(one: int, others: np.ndarray, bboxes: np.ndarray, areas: np.ndarray, offset: int) -> np.ndarray:
-    """(m,) IoU of one box with m others, all given by their index."""
+def iou_with(one: int, others: Union[np.ndarray, slice], bboxes: np.ndarray, areas: np.ndarray, offset: int) -> np.ndarray:
+    """(m,) IoU of one box with m others, given by their indices."""
     bbox, rest = bboxes[one], bboxes[others]
     width = np.minimum(bbox[2], rest[:, 2]) - np.maximum(bbox[0], rest[:, 0]) + np.float32(offset)
     height = np.minimum(bbox[3], rest[:, 3]) - np.maximum(bbox[1], rest[:, 1]) + np.float32(offset)

@@ -8,7 +8,15 @@ import torch
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
-from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect, pick_candidates, suppress, to_original
+from mmdet.core.post_processing.detections import (
+    Detections,
+    SSDTestCfg,
+    detect,
+    pick_above,
+    pick_candidates,
+    suppress,
+    to_original,
+)
 from mmdet.core.post_processing.nms import GreedyNMS
 from mmdet.core.post_processing.soft_nms import SoftNMS
 
@@ -110,6 +118,23 @@ def test_candidates_are_the_sorted_top_of_each_level(nms_pre):
             expected += sorted(pairs, reverse=True)[:nms_pre if nms_pre > 0 else None]
             start += count
         assert list(zip(values[image].tolist(), flat[image].tolist())) == expected
+
+
+@pytest.mark.parametrize('nms_pre', [-1, 1, 3, 1000])
+@pytest.mark.parametrize('score_thr', [-1., 0.3, 0.6, 2.])
+def test_on_the_host_only_those_above_the_threshold_are_sorted(nms_pre, score_thr):
+    """As many of each level, from pictures with many and with none; scores are some of few values, so that many are equal."""
+    probabilities = torch.randint(0, 8, (3, 9, 3), generator=torch.Generator().manual_seed(1)) / 8
+    probabilities[1] = 0.1
+    values, _ = pick_candidates(probabilities, (5, 3, 1), nms_pre)
+    found, places = pick_above(probabilities, (5, 3, 1), nms_pre, score_thr)
+    for image in range(3):
+        expected = [value for value in values[image].tolist() if value > score_thr]
+        above = found[image] > score_thr
+        assert found[image][above].tolist() == expected
+        assert probabilities[image].flatten()[places[image][above]].tolist() == expected
+        assert len(set(places[image][above].tolist())) == len(expected)
+        assert torch.isinf(found[image][~above]).all()
 
 
 def test_offsets_move_the_boxes_that_they_belong_to(device):
