@@ -14,7 +14,7 @@ import numpy as np
 from mmdet.core.image.pixels import COLOUR, FILL, NO_FILL, NORMALISE, SEEN, VALID
 
 UNFILLED = np.float32(NO_FILL)
-STRIPE = 150  # rows at a time, so that what is in between stays in the cache
+STRIPE = 100  # rows at a time, so that what is in between stays in the cache
 
 
 def finish_picture(picture: np.ndarray, row: np.ndarray, out: np.ndarray) -> None:
@@ -32,11 +32,13 @@ def finish_picture(picture: np.ndarray, row: np.ndarray, out: np.ndarray) -> Non
     last = _last_matrix(colour, row[NORMALISE].tolist())
     left, top, right, bottom = (int(side) for side in row[SEEN])
     if (left, top, right, bottom) != (0, 0, width, height):
-        corner = (0 if top or left else height - 1), (0 if top or left else width - 1)
-        beyond = np.empty((1, 1, 3), np.float32)
-        _distort(picture[corner[0]:, corner[1]:][:1, :1], colour, last, beyond)
-        lines = out.reshape(len(out), -1)
-        lines[:height, :3 * width] = np.tile(beyond[0, 0], width)
+        beyond = picture[:1, :1] if top or left else picture[height - 1:height, width - 1:width]
+        colour_beyond = np.empty((1, 1, 3), np.float32)
+        _distort(beyond, colour, last, colour_beyond)
+        lines, line = out.reshape(len(out), -1), np.tile(colour_beyond[0, 0], width)
+        lines[:top, :3 * width] = lines[bottom:height, :3 * width] = line
+        lines[top:bottom, :3 * left] = line[:3 * left]
+        lines[top:bottom, 3 * right:3 * width] = line[3 * right:]
     for start in range(top, bottom, STRIPE):
         rows = slice(start, min(start + STRIPE, bottom))
         _distort(picture[rows, left:right], colour, last, out[rows, left:right])

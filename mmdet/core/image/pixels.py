@@ -26,6 +26,12 @@ NO_NORMALISE = (0., 0., 0., 1., 1., 1., 0.)
 NO_FILL = (0., 0., 0., 0., 1., 0., 1., 0., 1., 0., 1.)
 
 
+def row_of(colour: Sequence[float], fill: Sequence[float], valid: Sequence[float], normalise: Sequence[float],
+           seen: Sequence[float]) -> np.ndarray:
+    """(WIDTH,) float32: the columns above, in their order."""
+    return np.array((*colour, *fill, *valid, *normalise, *seen), dtype=np.float32)
+
+
 class PixelOps(NamedTuple):
     """The rows of a batch, and which steps any of them needs (known on the host, so that no step asks the device).
 

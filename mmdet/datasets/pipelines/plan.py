@@ -14,7 +14,6 @@ import numpy as np
 
 from mmdet.core.image import pixels
 from mmdet.core.image.on_host import finish_picture
-from mmdet.core.image.pixels import COLOUR, FILL, NORMALISE, SEEN, VALID
 from mmdet.datasets.pipelines.canvas import Span, render_filled, span_of
 
 
@@ -132,13 +131,9 @@ def render(plan: Plan) -> np.ndarray:
 
 def pixel_row(plan: Plan) -> np.ndarray:
     """(WIDTH,) float32: what `finish_pixels` still has to do to the rendered picture."""
-    row = np.empty(pixels.WIDTH, dtype=np.float32)
-    row[COLOUR] = plan.colour
-    row[FILL] = _fill_columns(plan) if plan.is_filled and plan.fill_after_colour else pixels.NO_FILL
-    row[VALID] = plan.shape
-    row[SEEN] = _seen(plan) if plan.is_filled else (0, 0, *plan.shape[::-1])
-    row[NORMALISE] = (*plan.mean, *plan.std, plan.to_rgb)
-    return row
+    fill = _fill_columns(plan) if plan.is_filled and plan.fill_after_colour else pixels.NO_FILL
+    seen = _seen(plan) if plan.is_filled else (0, 0, *plan.shape[::-1])
+    return pixels.row_of(plan.colour, fill, plan.shape, (*plan.mean, *plan.std, plan.to_rgb), seen)
 
 
 def _seen(plan: Plan) -> Tuple[int, ...]:

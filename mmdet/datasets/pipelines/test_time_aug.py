@@ -48,10 +48,12 @@ class MultiScaleFlipAug:
         self.transforms = Compose(transforms)
 
     def __call__(self, sample: Sample) -> Any:
-        views = [self._view(sample, scale, direction) for scale in self._scales(sample) for direction in self.directions]
-        if any(view is None for view in views):
-            return None
-        return views[0] if len(views) == 1 else views
+        scales = self._scales(sample)
+        if len(scales) * len(self.directions) == 1:
+            sample['scale'], sample['flip_chosen'] = scales[0], None
+            return self.transforms(sample)
+        views = [self._view(sample, scale, direction) for scale in scales for direction in self.directions]
+        return None if any(view is None for view in views) else views
 
     def _scales(self, sample: Sample) -> List[Tuple[int, int]]:
         """(width, height) of each scale."""

@@ -10,21 +10,7 @@ import pytest
 import torch
 
 from mmdet.core.image.on_host import STRIPE, finish_picture
-from mmdet.core.image.pixels import (
-    COLOUR,
-    FILL,
-    NO_COLOUR,
-    NO_FILL,
-    NO_NORMALISE,
-    NORMALISE,
-    SEEN,
-    VALID,
-    WIDTH,
-    PixelOps,
-    bgr_to_hsv,
-    finish_pixels,
-    hsv_to_bgr,
-)
+from mmdet.core.image.pixels import NO_COLOUR, NO_FILL, NO_NORMALISE, PixelOps, bgr_to_hsv, finish_pixels, hsv_to_bgr, row_of
 
 H, W = 24, 32
 MEAN, STD = (123.675, 116.28, 103.53), (58.4, 57.1, 57.4)
@@ -41,10 +27,7 @@ def pictures(n, height=H, width=W, seed=0):
 
 
 def row(colour=NO_COLOUR, fill=NO_FILL, valid=(H, W), normalise=NO_NORMALISE, seen=None):
-    columns = np.empty(WIDTH, dtype=np.float32)
-    columns[COLOUR], columns[FILL], columns[VALID], columns[NORMALISE] = colour, fill, valid, normalise
-    columns[SEEN] = (0, 0, *valid[::-1]) if seen is None else seen
-    return columns
+    return row_of(colour, fill, valid, normalise, (0, 0, *valid[::-1]) if seen is None else seen)
 
 
 def finish(imgs, rows, layout=torch.contiguous_format, device='cpu'):
