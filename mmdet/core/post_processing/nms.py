@@ -112,14 +112,18 @@ def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold:
         if not dropped[here]:
             kept.append(position)
             rest = slice(here + 1, end_of[here])
-            dropped[rest] |= iou_with(here, rest, bboxes, areas, offset) > threshold
+            if rest.start < rest.stop:
+                dropped[rest] |= iou_with(here, rest, bboxes, areas, offset) > threshold
     return np.array(kept, dtype=np.int64)
 
 
 def iou_with(one: int, others: Union[np.ndarray, slice], bboxes: np.ndarray, areas: np.ndarray, offset: int) -> np.ndarray:
     """(m,) IoU of one box with m others, given by their indices."""
-    bbox, rest = bboxes[one], bboxes[others]
-    width = np.minimum(bbox[2], rest[:, 2]) - np.maximum(bbox[0], rest[:, 0]) + np.float32(offset)
-    height = np.minimum(bbox[3], rest[:, 3]) - np.maximum(bbox[1], rest[:, 1]) + np.float32(offset)
+    x1, y1, x2, y2 = bboxes[one]
+    rest = bboxes[others]
+    width = np.minimum(x2, rest[:, 2]) - np.maximum(x1, rest[:, 0])
+    height = np.minimum(y2, rest[:, 3]) - np.maximum(y1, rest[:, 1])
+    if offset:
+        width, height = width + np.float32(offset), height + np.float32(offset)
     overlap = np.maximum(width, 0) * np.maximum(height, 0)
     return overlap / np.maximum(areas[one] + areas[others] - overlap, SMALLEST_UNION)
