@@ -35,7 +35,7 @@ class Picture(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.dataset.annotations.file_names[self.index]
+        return self.dataset.annotations.file_name(self.index)
 
 
 def pictures(dataset: Any) -> Iterator[Picture]:

@@ -12,7 +12,8 @@ from mmdet.core.evaluation.recall import PROPOSAL_NUMS
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.coco_classes import COCO_CLASSES
-from mmdet.datasets.coco_reader import choose_categories, load_json, to_columns
+from mmdet.datasets.coco_reader import choose_categories, read_table
+from mmdet.datasets.coco_table import annotations_of, content_of
 from mmdet.datasets.pictures import AnnotatedPictures, class_names
 
 
@@ -38,17 +39,16 @@ class CocoDataset(AnnotatedPictures):
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
         path = os.path.join(data_root or '', ann_file)
-        content = load_json(path, annotated=not test_mode)
+        self._table = table = read_table(path, annotated=not test_mode)
         wanted = None if classes is None else class_names(classes)
-        self.cat_ids, names = choose_categories(path, content, wanted)
+        self.cat_ids, names = choose_categories(path, table.categories, wanted)
         if wanted is None and set(self.CLASSES) <= set(names):
             wanted = list(self.CLASSES)
-            self.cat_ids, names = choose_categories(path, content, wanted)
+            self.cat_ids, names = choose_categories(path, table.categories, wanted)
         _announce_order(path, names, names if wanted is None else wanted, 'COCO' if classes is None else '`classes`')
         self._metric: Optional[CocoMetric] = None
-        super().__init__(path, to_columns(path, content, self.cat_ids), names, pipeline,
-                         os.path.join(data_root or '', img_prefix), test_mode, filter_empty_gt,
-                         unannotated='' if 'annotations' in content else f'{path}: has no annotations')
+        super().__init__(path, annotations_of(table, self.cat_ids), names, pipeline, os.path.join(data_root or '', img_prefix),
+                         test_mode, filter_empty_gt, unannotated='' if table.annotated else f'{path}: has no annotations')
 
     def check_metrics(self, metric: Union[str, Sequence[str]] = 'bbox', where: str = '',
                       proposal_nums: Sequence[int] = PROPOSAL_NUMS, iou_thrs: Union[float, Sequence[float], None] = None,
@@ -70,7 +70,7 @@ class CocoDataset(AnnotatedPictures):
         """COCO metrics of detections, one for each picture in order; see core/evaluation/coco_metric.py."""
         self.require_annotations()
         if self._metric is None:
-            self._metric = CocoMetric(load_json(self.ann_file), self.annotations.ids, self.cat_ids, self.CLASSES)
+            self._metric = CocoMetric(content_of(self._table), self.annotations.ids, self.cat_ids, self.CLASSES)
         return self._metric(results, metric=metric, logger=logger, classwise=classwise, proposal_nums=proposal_nums,
                             iou_thrs=iou_thrs, metric_items=metric_items)
 

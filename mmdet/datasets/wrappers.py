@@ -52,7 +52,7 @@ class RepeatDataset(Resampled):
     def __init__(self, dataset: Any, times: int):
         if not isinstance(times, int) or times < 1:
             raise ConfigError(f'times must be a positive int, not {times!r}')
-        super().__init__(dataset, np.tile(np.arange(len(dataset)), times))
+        super().__init__(dataset, np.tile(np.arange(len(dataset), dtype=np.min_scalar_type(len(dataset))), times))
         self.times = times
 
 

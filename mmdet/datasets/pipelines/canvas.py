@@ -70,6 +70,8 @@ def render_filled(source: np.ndarray, x: Span, y: Span, window: Tuple[int, int],
         ratio = size[0] / window[0], size[1] / window[1]
         width, height = (min(max(span.last + MARGIN, math.ceil(span.out_last / share)), whole)
                          for span, share, whole in zip((x, y), ratio, window))
+        if (round(width * ratio[0]), round(height * ratio[1])) == (width, height):  # which OpenCV would copy
+            width, height = window
         canvas = _canvas(height, width, source.dtype)
         _paint(canvas, source, x, y, colour, rows_read(window[1], size[1]), repeat_border)
         scaled = cv2.resize(canvas, None, fx=ratio[0], fy=ratio[1], interpolation=cv2.INTER_LINEAR)

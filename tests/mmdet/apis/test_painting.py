@@ -21,7 +21,7 @@ class Pictures:
     ann_file = 'annotations.json'
 
     def __init__(self, folder, names):
-        self.img_prefix, self.annotations = str(folder), SimpleNamespace(file_names=list(names))
+        self.img_prefix, self.annotations = str(folder), SimpleNamespace(file_name=list(names).__getitem__)
         self.flag = np.zeros(len(names), np.uint8)
 
     def __len__(self):
@@ -82,7 +82,7 @@ def test_another_picture_of_the_data_is_not_replaced_either(dataset, tmp_path):
 def test_a_painting_that_opencv_cannot_encode_is_one_line(dataset, tmp_path):
     pictures = dataset('a.png')
     os.rename(tmp_path / 'data/a.png', tmp_path / 'data/a')
-    pictures.annotations.file_names = ['a']
+    pictures.annotations.file_name = ['a'].__getitem__
     with pytest.raises(UserError, match='shown/a: cannot be written'):
         save_painted(str(tmp_path / 'shown'), [NOTHING], pictures, 0.3)
 

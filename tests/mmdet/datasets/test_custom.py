@@ -76,7 +76,7 @@ def test_a_pickle_of_arrays_says_the_same_as_a_json(tmp_path, dataset):
     arrays[1]['ann'].update(bboxes_ignore=np.zeros((0, 4), np.float32), labels_ignore=np.zeros(0, np.int64))
     path = tmp_path / 'list.pkl'
     path.write_bytes(pickle.dumps(arrays))
-    for ours, theirs in zip(CustomDataset(str(path), [], CLASSES).annotations, dataset(*records).annotations):
+    for ours, theirs in zip(CustomDataset(str(path), [], CLASSES).annotations.columns, dataset(*records).annotations.columns):
         np.testing.assert_array_equal(ours, theirs)
 
 

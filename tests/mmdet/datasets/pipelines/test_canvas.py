@@ -67,6 +67,17 @@ def test_it_shows_what_the_painted_canvas_does(data, dtype, repeat_border):
     assert (shown[beyond] == np.array(FILL).astype(dtype)).all()
 
 
+@pytest.mark.parametrize('window, size', [((8, 1), (7, 1)), ((301, 301), (300, 300)), ((300, 300), (300, 300)),
+                                          ((9, 9), (10, 10))])
+def test_a_window_of_almost_the_outputs_size_is_scaled_too(window, size):
+    source = np.random.default_rng(0).integers(0, 256, (5, 2, 3), dtype=np.uint8)
+    painted = np.empty((window[1], window[0], 3), np.uint8)
+    painted[:] = np.uint8(FILL)
+    painted[:5, :2] = source[:window[1]]
+    x, y = span_of(0, window[0], 2, size[0]), span_of(0, window[1], 5, size[1])
+    np.testing.assert_array_equal(render_filled(source, x, y, window, size, FILL, False), cv2.resize(painted, size))
+
+
 @pytest.mark.parametrize('sides', [(700, 900), (3000, 4000)])
 def test_memory_of_a_canvas_is_used_again_unless_it_is_large(sides):
     canvas._memory.__dict__.clear()
