@@ -99,6 +99,11 @@ def interleave(alternatives: Mapping[str, Callable[[], Any]], rounds: int = ROUN
     return seconds
 
 
+def summed(seconds: Sequence[float], size: int) -> List[float]:
+    """Sums of `size` neighbours each: a round of several turns, each of which did a part of its work."""
+    return [sum(seconds[start:start + size]) for start in range(0, len(seconds), size)]
+
+
 def scaled(seconds: Sequence[float], factor: float) -> List[float]:
     """Each times a factor, such as 1000 for milliseconds."""
     return [value * factor for value in seconds]

@@ -34,7 +34,8 @@ def make_pictures(folder: Path, count: int, seed: int = 0) -> None:
         (folder / FOLDER / name).write_bytes(encode(draw(rng, size, boxes), target=int(rng.uniform(140_000, 200_000))))
         images.append({'id': number, 'file_name': name, 'width': size[0], 'height': size[1]})
         for x1, y1, x2, y2 in boxes.round(2).tolist():
-            annotations.append({'id': len(annotations) + 1, 'image_id': number, 'category_id': int(rng.integers(NUM_CLASSES)) + 1,
+            category = int(rng.integers(NUM_CLASSES)) + 1
+            annotations.append({'id': len(annotations) + 1, 'image_id': number, 'category_id': category,
                                 'bbox': [x1, y1, x2 - x1, y2 - y1], 'area': (x2 - x1) * (y2 - y1), 'iscrowd': 0})
     categories = [{'id': number + 1, 'name': f'class {number + 1}'} for number in range(NUM_CLASSES)]
     content = {'images': images, 'annotations': annotations, 'categories': categories}

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.interleaved import Measure, interleave, scaled
+from benchmarks.interleaved import Measure, interleave, scaled, summed
 from benchmarks.machine import on_one_core
 from benchmarks.pictures import ANNOTATIONS, FOLDER
 from benchmarks.reference_pipeline import eager, earlier_order, stack
@@ -52,15 +52,18 @@ def _walk(cfg: Any, dotted: str) -> List[Any]:
 
 
 class Batches:
-    """Calling it prepares the next BATCH pictures of a dataset, the same ones and with the same draws whoever is asked."""
+    """Calling it prepares the next BATCH pictures of a dataset's first `length`, again and again.
+
+    A picture has the same draws whoever is asked and each time: rounds do the same work, and what differs is the machine.
+    """
 
     def __init__(self, dataset: Any, finish: Callable[[List[Any]], Any], length: int):
         self.dataset, self.finish, self.length = dataset, finish, length
         self.counter = itertools.count()
 
     def __call__(self) -> Any:
-        numbers = [next(self.counter) for _ in range(BATCH)]
-        return self.finish([self.dataset.sample(number % self.length, np.random.default_rng([0, number])) for number in numbers])
+        numbers = [next(self.counter) % self.length for _ in range(BATCH)]
+        return self.finish([self.dataset.sample(number, np.random.default_rng([0, number])) for number in numbers])
 
 
 class Decoding:
@@ -85,7 +88,8 @@ def measure(settings: Settings) -> Iterator[Measure]:
     train, test = pipelines_of(cfg)
     make = functools.partial(dataset_of, cfg, settings.pictures)
     planned = make(train)
-    length = len(planned)
+    turns = max(1, min(8 if not settings.small else 1, len(planned) // BATCH))  # a round
+    length = min(turns * BATCH, len(planned))
     alternatives = {
         'decode only': Batches(Decoding(planned), list, length),
         'train': Batches(planned, finished, length),
@@ -95,9 +99,9 @@ def measure(settings: Settings) -> Iterator[Measure]:
         'plain, order before 2.19': Batches(make(eager(earlier_order(train))), stack, length)}
     if torchvision is not None:
         alternatives[f'torchvision {torchvision.__version__} v2'] = Batches(TorchvisionV2(planned, train), torch.stack, length)
-    rounds = 5 if settings.small else max(settings.rounds, min(8 * settings.rounds, 2 * length // BATCH))
     with on_one_core():
-        seconds = {name: scaled(values, 1000 / BATCH) for name, values in interleave(alternatives, rounds, warm_up=2).items()}
+        seconds = interleave(alternatives, settings.rounds * turns, warm_up=turns)
+    seconds = {name: scaled(summed(values, turns), 1000 / (BATCH * turns)) for name, values in seconds.items()}
     compare = functools.partial(_compare, seconds)
     yield compare('train', 'decode only', '>= 0.75')
     yield compare('train, colours on the device', 'decode only', '')

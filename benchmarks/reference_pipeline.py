@@ -192,7 +192,8 @@ class EagerPhotoMetricDistortion:
 
     def __init__(self, brightness_delta: float = 32, contrast_range: Tuple[float, float] = (0.5, 1.5),
                  saturation_range: Tuple[float, float] = (0.5, 1.5), hue_delta: float = 18):
-        self.brightness, self.contrast, self.saturation, self.hue = brightness_delta, contrast_range, saturation_range, hue_delta
+        self.brightness, self.hue = brightness_delta, hue_delta
+        self.contrast, self.saturation = contrast_range, saturation_range
 
     def __call__(self, sample: Any) -> Any:
         rng, img = sample.rng, sample['img'].astype(np.float32)

@@ -24,10 +24,11 @@ def number(value: float) -> str:
 def row(measure: Measure) -> List[str]:
     """The cells of a measure, in the order of COLUMNS."""
     ratios = measure.ratios
+    ours, theirs = (f'{number(statistics.median(values))} {measure.unit}'.strip() if values else ''
+                    for values in (measure.values, measure.peer))
+    scatter = number(spread(ratios or measure.values)) if len(measure.values) > 1 else ''
     verdict = {None: '', True: 'met', False: 'MISSED'}[measure.is_met]
-    return [measure.section, measure.what, f'{number(statistics.median(measure.values))} {measure.unit}'.strip(), measure.beside,
-            f'{number(statistics.median(measure.peer))} {measure.unit}'.strip() if measure.peer else '',
-            f'{measure.figure:.3g}' if ratios else '', number(spread(ratios or measure.values)) if len(measure.values) > 1 else '',
+    return [measure.section, measure.what, ours, measure.beside, theirs, f'{measure.figure:.3g}' if ratios else '', scatter,
             measure.target, ' '.join(filter(None, [verdict, 'noisy' if measure.is_noisy else '']))]
 
 

@@ -80,7 +80,8 @@ def main(arguments: Sequence[str] = ()) -> int:
             say(f'error: {error}')
             return 2
         about: Any = {**describe(settings.device), 'load_before': load()}
-        say(f"{about['date']}, {about['processor']}, {about['cores']} cores, {about['device']}; load {about['load_before']:.1f}")
+        say(f"{about['date']}, {about['processor']}, {about['cores']} cores, {about['device']}")
+        say(f"load {about['load_before']:.1f}")
         for section in args.only:
             say(f'{section} ...')
             found = list(measures_of(section, settings))
