@@ -58,7 +58,7 @@ def together(cfg: Any, config: str, dataset: Any, workers: int, settings: Settin
                 found[name].append(value)
     bound = [min(step_rate, rate * workers) for step_rate, rate in zip(found['step'], found['pipeline'])]
     say = functools.partial(Measure, 'end_to_end')
-    title = f'{config[:-len(".py")]}, batch {batch}, {workers} workers'
+    title = f'{config[:-len(".py")]}, batch {batch}, workers: {workers}'
     full = settings.device.type != 'cpu' and len(all_cores()) >= 16 and not settings.small and config == 'ssd300_coco.py'
     yield say(f'{title}: training', 'images/s', found['trained'], 'the slower of step and workers', bound)
     yield say(f'{title}: training', 'images/s', found['trained'], 'step alone', found['step'])
@@ -131,5 +131,6 @@ def memory(dataset: Any, settings: Settings) -> Iterator[Measure]:
 def growth(sizes: List[float]) -> float:
     """Slope of a line through sizes, in percent of their mean an epoch."""
     middle, mean = (len(sizes) - 1) / 2, sum(sizes) / len(sizes)
-    slope = sum((i - middle) * (size - mean) for i, size in enumerate(sizes)) / sum((i - middle) ** 2 for i in range(len(sizes)))
+    slope = (sum((i - middle) * (size - mean) for i, size in enumerate(sizes))
+             / sum((i - middle) ** 2 for i in range(len(sizes))))
     return 100 * slope / mean

@@ -36,8 +36,7 @@ def measure(settings: Settings) -> Iterator[Measure]:
     """ms a step, the same batch and number of threads each. Processes beyond the cores share them, and so does what they are
     compared with."""
     cards = len(all_cores()) if settings.device.type == 'cpu' else devices.count(settings.device.type)
-    counts = [count for count in COUNTS if count <= max(2, cards) or settings.device.type == 'cpu']
-    counts = [count for count in counts if settings.device.type == 'cpu' or count <= cards]
+    counts = [count for count in COUNTS if count <= cards or settings.device.type == 'cpu']
     batch, steps = (2, 3) if settings.small else (settings.batches[0], 12)
     seconds: Dict[int, List[float]] = {count: [] for count in counts}
     for _ in range(2 if settings.small else settings.rounds):
@@ -60,8 +59,8 @@ def run(count: int, kind: str, batch: int, steps: int, settings: Settings) -> fl
     program = [sys.executable, os.path.abspath(__file__), kind, str(batch), str(steps)]
     children = []
     for rank in range(count):
-        environment = {**os.environ, **devices.on_loopback(), 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'RANK': str(rank),
-                       'WORLD_SIZE': str(count), 'STORE': str(store)}
+        environment = {**os.environ, **devices.on_loopback(), 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1',
+                       'RANK': str(rank), 'WORLD_SIZE': str(count), 'STORE': str(store)}
         children.append(subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True))
     try:
         outputs = [child.communicate(timeout=GRACE)[0] for child in children]
