@@ -15,6 +15,7 @@ from benchmarks.pictures import random_boxes
 from benchmarks.reference_nms import per_class, post_process
 from benchmarks.settings import Settings, build_network, read_config
 from benchmarks.variants import Variant, usable
+from mmcv_need import device as devices
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.precision import Precision
 from mmdet.core.bbox.iou import bbox_overlaps
@@ -27,7 +28,7 @@ except Exception:  # not there, or built for another torch: it may raise anythin
 
 CANDIDATES = 3700  # into NMS of an SSD300 picture, typically; at most 1,000 a level
 THRESHOLD = 0.45
-VARIANTS = {'fp32': Variant(), 'bf16 O2': Variant('O2')}
+VARIANTS = {'fp32': Variant(), 'bf16 O1': Variant('O1'), 'bf16 O2': Variant('O2')}
 
 
 def measure(settings: Settings) -> Iterator[Measure]:
@@ -37,8 +38,7 @@ def measure(settings: Settings) -> Iterator[Measure]:
     size = cfg.model.bbox_head.anchor_generator.get('input_size') or cfg.input_size
     outputs, metas = typical_outputs(network, size, settings.device, 400 if settings.small else CANDIDATES)
     yield from after_the_network(network, outputs, metas, settings)
-    for name, variant in usable(VARIANTS, settings.device).items():
-        yield from whole(cfg, name, variant, size, outputs, metas, settings)
+    yield from whole(cfg, size, outputs, metas, settings)
 
 
 def typical_outputs(network: nn.Module, size: int, device: torch.device, wanted: int) -> Tuple[Dict[str, Any], Any]:
@@ -71,7 +71,7 @@ def typical_outputs(network: nn.Module, size: int, device: torch.device, wanted:
 
 
 def after_the_network(network: nn.Module, outputs: Dict[str, Any], metas: Any, settings: Settings) -> Iterator[Measure]:
-    """Both the whole of it and NMS alone keep what class by class and box by box is kept, or this raises."""
+    """The whole of it and NMS alone, beside what goes class by class and box by box and must keep the same."""
     head, cfg, candidates = network.bbox_head, network.test_cfg, outputs['candidates']
     given = [outputs[name] for name in ('scores', 'deltas', 'anchors')]
     calls: Dict[str, Callable[[], Any]] = {
@@ -83,23 +83,24 @@ def after_the_network(network: nn.Module, outputs: Dict[str, Any], metas: Any, s
     if batched_nms is not None:
         tensors = [torch.from_numpy(field) for field in candidates]
         calls['NMS torchvision'] = lambda: batched_nms(*tensors, THRESHOLD)[:cfg.max_per_img].numpy()
-    check_equal(calls['ours']()[0], calls['plain']()[0])
-    check_equal(calls['NMS'](), calls['NMS per class']())
+    unequal = differences(calls['ours']()[0], calls['plain']()[0]) + differences(calls['NMS'](), calls['NMS per class']())
     seconds = {name: scaled(values, 1000) for name, values in interleave(calls, 4 * settings.rounds, warm_up=2).items()}
     what = f'after the network, a picture of {len(candidates.scores):,} candidates'
     yield Measure('inference', what, 'ms', seconds['ours'], 'class by class', seconds['plain'])
     yield Measure('inference', what, 'ms', seconds['ours'], target='' if settings.small else '<= 5')
-    yield Measure('inference', f'boxes kept of them, equal to those of class by class: {len(calls["ours"]()[0].scores)}', '',
-                  [1.0], target='== 1')
+    yield Measure('inference', 'boxes that class by class would have kept, and others or in another order', '', [unequal],
+                  target='== 0')
     for name in seconds:
         if name.startswith('NMS '):
             yield Measure('inference', 'NMS alone', 'ms', seconds['NMS'], name[4:], seconds[name])
 
 
-def check_equal(ours: Detections, theirs: Detections) -> None:
-    """The same boxes, in the same order, to the last bit."""
-    for one, other in zip(ours, theirs):
-        np.testing.assert_array_equal(one, other)
+def differences(ours: Detections, theirs: Detections) -> int:
+    """Places at which the two have not the same box, score and label, to the last bit."""
+    count = min(len(ours.scores), len(theirs.scores))
+    equal = (ours.bboxes[:count] == theirs.bboxes[:count]).all(axis=1) & (ours.scores[:count] == theirs.scores[:count])
+    equal &= ours.labels[:count] == theirs.labels[:count]
+    return max(len(ours.scores), len(theirs.scores)) - int(equal.sum())
 
 
 def by_cv2(found: Detections, cfg: Any) -> np.ndarray:
@@ -109,36 +110,52 @@ def by_cv2(found: Detections, cfg: Any) -> np.ndarray:
     return np.asarray(kept)[:cfg.max_per_img]
 
 
-def whole(cfg: Any, name: str, variant: Variant, size: int, outputs: Dict[str, Any], metas: Any,
-          settings: Settings) -> Iterator[Measure]:
-    """From pixels on the device to detections. The network is untrained, so that it forwards noise, and the typical picture's
-    outputs take the place of its own."""
+def whole(cfg: Any, size: int, outputs: Dict[str, Any], metas: Any, settings: Settings) -> Iterator[Measure]:
+    """From pixels on the device to detections, in every precision in turn.
+
+    The network is untrained and would find anything or nothing: the typical picture's outputs take the place of its own.
+    """
     device, batch = settings.device, settings.batches[-1]
-    network = build_network(cfg).eval()
-    kind = {} if variant.level == 'O0' else {'dtype': variant.dtype}
-    wrapper = MMDataParallel(network, device, precision=Precision(device, variant.level, **kind)).eval()
-    given = [outputs[name] for name in ('scores', 'deltas', 'anchors')]
-    pictures = {count: torch.rand(count, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    variants = usable(VARIANTS, device)
+    detectors = {name: Detecting(cfg, variant, device, outputs, metas) for name, variant in variants.items()}
+    pictures = {count: torch.rand(count, 3, size, size, device=device).to(memory_format=devices.memory_format(device))
                 for count in (1, batch)}
-
-    @torch.no_grad()
-    def forward(img: Tensor) -> None:
-        with wrapper.computing():
-            network.bbox_head(network.extract_feat(img))
-        wait_for(device)
-
-    def detect(img: Tensor) -> None:
-        forward(img)
-        for _ in range(len(img)):
-            network.bbox_head.get_bboxes(*given, metas, network.test_cfg, True)
-
-    calls = {'one': functools.partial(detect, pictures[1]), 'forward': functools.partial(forward, pictures[1]),
-             'many': functools.partial(detect, pictures[batch])}
+    calls: Dict[Any, Callable[[], Any]] = {}
+    for name, detector in detectors.items():
+        calls[name, 'one'] = functools.partial(detector, pictures[1])
+        calls[name, 'network'] = functools.partial(detector.forward, pictures[1])
+        calls[name, 'many'] = functools.partial(detector, pictures[batch])
     seconds = interleave(calls, settings.rounds)
-    one, alone = (scaled(seconds[key], 1000) for key in ('one', 'forward'))
+    first = next(iter(variants))
     say = functools.partial(Measure, 'inference')
-    target = '<= 2.5' if device.type != 'cpu' and not settings.small and variant.level != 'O0' else ''
-    yield say(f'{name}, one picture', 'ms', one, target=target)
-    yield say(f'{name}, one picture: after the network', 'ms', [a - b for a, b in zip(one, alone)], 'all of it', one,
-              relation='share')
-    yield say(f'{name}, batch {batch}', 'images/s', rates(seconds['many'], batch))
+    for name in variants:
+        one, alone, many = (scaled(seconds[name, key], 1000) for key in ('one', 'network', 'many'))
+        target = '<= 2.5' if device.type != 'cpu' and not settings.small and name != first else ''
+        yield say(f'{name}, one picture', 'ms', one, target=target)
+        after = [max(0.0, a - b) for a, b in zip(one, alone)]
+        yield say(f'{name}, one picture: after the network', 'ms', after, 'all of it', one, relation='share')
+        yield say(f'{name}, batch {batch}', 'images/s', rates(scaled(many, 1e-3), batch))
+        if name != first:
+            yield say(f'{name}, one picture', 'ms', one, first, scaled(seconds[first, 'one'], 1000))
+            yield say(f'{name}, batch {batch}', 'ms', many, first, scaled(seconds[first, 'many'], 1000))
+
+
+class Detecting:
+    """Calling it detects in a batch, with a typical picture's outputs for each picture after the network."""
+
+    def __init__(self, cfg: Any, variant: Variant, device: torch.device, outputs: Dict[str, Any], metas: Any):
+        kind = {} if variant.level == 'O0' else {'dtype': variant.dtype}
+        self.device, self.metas = device, metas
+        self.network = build_network(cfg).eval()
+        self.wrapper = MMDataParallel(self.network, device, precision=Precision(device, variant.level, **kind))
+        self.given = [outputs[name] for name in ('scores', 'deltas', 'anchors')]
+
+    def forward(self, img: Tensor) -> None:
+        with torch.no_grad(), self.wrapper.computing():
+            self.network.bbox_head(self.network.extract_feat(img))
+        wait_for(self.device)
+
+    def __call__(self, img: Tensor) -> None:
+        self.forward(img)
+        for _ in range(len(img)):
+            self.network.bbox_head.get_bboxes(*self.given, self.metas, self.network.test_cfg, True)

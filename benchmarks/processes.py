@@ -37,9 +37,10 @@ def measure(settings: Settings) -> Iterator[Measure]:
     compared with."""
     cards = len(all_cores()) if settings.device.type == 'cpu' else devices.count(settings.device.type)
     counts = [count for count in COUNTS if count <= cards or settings.device.type == 'cpu']
+    counts = counts[:2] if settings.small else counts
     batch, steps = (2, 3) if settings.small else (settings.batches[0], 12)
     seconds: Dict[int, List[float]] = {count: [] for count in counts}
-    for _ in range(2 if settings.small else settings.rounds):
+    for _ in range(settings.rounds):
         for count in counts:
             seconds[count].append(run(count, settings.device.type, batch, steps, settings))
     for count in counts[1:]:

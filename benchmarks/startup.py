@@ -30,7 +30,8 @@ def measure(settings: Settings) -> Iterator[Measure]:
         if REPORT:
             memory[name].append(int(done.stdout.split()[-1]) / 1024)
 
-    seconds = interleave({name: (lambda name=name: start(name)) for name in PROGRAMS}, settings.rounds)
+    seconds = interleave({name: (lambda name=name: start(name)) for name in PROGRAMS}, settings.rounds,
+                         warm_up=0 if settings.small else 1)
     torch_alone, *ours = PROGRAMS
     for name in ours:
         yield Measure('startup', name, 's', seconds[name], torch_alone, seconds[torch_alone])

@@ -23,7 +23,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize('section', SECTIONS)
 def test_a_section_runs(section, tmp_path):
-    done = run('--device', 'cpu', '--small', '--rounds', '2', '--only', section, '--json', str(tmp_path / 'x.json'),
+    done = run('--device', 'cpu', '--small', '--rounds', '1', '--only', section, '--json', str(tmp_path / 'x.json'),
                '--markdown')
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / 'x.json').read_text())
