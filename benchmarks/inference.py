@@ -23,6 +23,7 @@ from mmdet.core.post_processing.detections import Detections, find_candidates, s
 
 try:
     from torchvision.ops import batched_nms
+    batched_nms(torch.zeros(1, 4), torch.zeros(1), torch.zeros(1, dtype=torch.int64), 0.5)  # some import without their kernels
 except Exception:  # not there, or built for another torch: it may raise anything
     batched_nms = None
 

@@ -15,7 +15,7 @@ COLUMNS = ('section', 'what', 'median', 'beside', 'of that', 'ratio', 'spread', 
 
 
 def number(value: float) -> str:
-    """Three digits that count, and no exponent."""
+    """Three digits that count; a dash where nothing was measured."""
     if value != value:
         return '-'
     return f'{value:,.0f}' if abs(value) >= 100 or value == int(value) else f'{value:.3g}'
