@@ -18,7 +18,7 @@ class BareStack(nn.Module):
     """Copies of a detector's layers of these kinds, connected as there.
 
     Args:
-        detector: with `backbone.features`, `neck.extra_layers` and the head's convolutions.
+        detector: with `backbone.features`, `neck.extra_layers` and the head's convolutions; hooks would be copied too.
     """
 
     def __init__(self, detector: nn.Module):

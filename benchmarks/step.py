@@ -11,11 +11,12 @@ from benchmarks.bare_stack import BareStack, ForwardBackward
 from benchmarks.interleaved import Measure, interleave, rates, scaled
 from benchmarks.machine import wait_for
 from benchmarks.reference_loss import per_image_loss
-from benchmarks.settings import Settings, read_config
+from benchmarks.settings import Settings, build_network, read_config
 from benchmarks.torchvision_step import torchvision_steps
 from benchmarks.variants import CONTIGUOUS, VARIANTS, Step, Variant, synthetic_batch, usable
 from benchmarks.waits import count_waits
 from mmcv_need import device as devices
+from mmcv_need.data_parallel import place
 
 # Ratios that SSD300's step is to reach: on the CPU over float32 in the contiguous layout, elsewhere over the bare stack.
 TARGETS = {('cpu', 'fp32'): '>= 1.08', ('cpu', 'bf16 O1'): '>= 2', ('cpu', 'bf16 O2'): '>= 2'}
@@ -38,7 +39,8 @@ def steps_of(settings: Settings, config: str, batches: Any) -> Iterator[Measure]
         batch = synthetic_batch(size, pictures, cfg.model.bbox_head.num_classes, device)
         steps = {name: Step(cfg, batch, device, variant) for name, variant in variants.items()}
         calls = {name: _waited(step, device) for name, step in steps.items()}
-        calls.update({f'bare stack, {name}': bare(step, variants[name]) for name, step in steps.items() if name != CONTIGUOUS})
+        calls.update({f'bare stack, {name}': bare(cfg, step, variants[name]) for name, step in steps.items()
+                      if name != CONTIGUOUS})
         calls.update(torchvision_steps(size, batch, device, variants))
         seconds = {name: scaled(values, 1000) for name, values in interleave(calls, settings.rounds).items()}
         say = functools.partial(Measure, 'step')
@@ -50,7 +52,7 @@ def steps_of(settings: Settings, config: str, batches: Any) -> Iterator[Measure]
         yield from losses(say, title, steps['fp32'], settings)
         if devices.max_memory_mb(device) is not None:
             yield say(f'{title}: peak memory of all variants together', 'MB', [devices.max_memory_mb(device)])
-    yield from waits(config, cfg, batch, device, variants)
+    yield from waits(config, cfg, synthetic_batch(size, 2, cfg.model.bbox_head.num_classes, device), device, variants)
 
 
 def whole(say: Any, title: str, seconds: Mapping[str, List[float]], variants: Mapping[str, Variant], settings: Settings,
@@ -80,9 +82,9 @@ def _waited(call: Callable[[], Any], device: torch.device) -> Callable[[], None]
     return run
 
 
-def bare(step: Step, variant: Variant) -> ForwardBackward:
-    """The bound of a step: the same layers' copies, in the same precision and layout."""
-    stack = BareStack(step.network)
+def bare(cfg: Any, step: Step, variant: Variant) -> ForwardBackward:
+    """The bound of a step: the same layers in the same precision and layout, of a network that nothing was hooked into."""
+    stack = place(BareStack(build_network(cfg)), step.device)
     img = step.wrapper.on_device(step.batch)['img']
     if variant.level == 'O2':
         stack, img = stack.to(step.precision.dtype), img.to(step.precision.dtype)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.run import SECTIONS
+from benchmarks.interleaved import Measure
+from benchmarks.run import SECTIONS, main
 from benchmarks.waits import Mode, count_waits
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,6 +46,19 @@ def test_a_section_runs(section, tmp_path):
 def test_what_cannot_be_used_is_one_line(arguments, message):
     done = run('--device', 'cpu', *arguments)
     assert done.returncode == 2 and message in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_a_section_that_fails_costs_the_others_nothing(monkeypatch, tmp_path, capsys):
+    def fail(settings):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr('benchmarks.pipeline.measure', fail)
+    monkeypatch.setattr('benchmarks.evaluation.measure', lambda settings: [Measure('evaluation', 'x', 's', [1.0])])
+    path = tmp_path / 'x.json'
+    assert main(['--device', 'cpu', '--small', '--only', 'pipeline', 'evaluation', '--json', str(path)]) == 1
+    assert [measure['what'] for measure in json.loads(path.read_text())['measures']] == ['x']
+    printed = capsys.readouterr().err
+    assert 'RuntimeError: out of memory' in printed and 'error: no figures of pipeline: see above' in printed
 
 
 @pytest.mark.skipif(Mode is None, reason='this torch does not show its operations')
