@@ -15,6 +15,7 @@ from benchmarks.settings import Settings, read_config
 from benchmarks.variants import Step, Variant, synthetic_batch, usable
 from mmcv_need.cores import all_cores
 from mmdet.datasets.loader.data_loader import SeededSamples, train_loader
+from mmdet.datasets.wrappers import RepeatDataset
 
 EPOCHS, EPOCH = 5, 600  # and pictures of one, at least: fewer do not fill what the allocators keep
 ON_CPU = 'ssd_demo.py'  # SSD300's step takes seconds there: no pipeline is too slow for it
@@ -45,11 +46,13 @@ def together(cfg: Any, config: str, dataset: Any, workers: int, settings: Settin
     variant = Variant() if settings.device.type == 'cpu' else usable({'': Variant('O1')}, settings.device).get('', Variant())
     size = cfg.model.bbox_head.anchor_generator.get('input_size') or cfg.input_size
     step = Step(cfg, synthetic_batch(size, batch, len(dataset.CLASSES), settings.device), settings.device, variant)
-    loader = train_loader(dataset, batch, workers, seed=0, pin_memory=settings.device.type != 'cpu')
-    passes = max(1, (4 if settings.small else 20) // len(loader))
+    # Epochs are long beside what workers prepare ahead, two batches each: the start of one is not what is measured.
+    steps = 4 if settings.small else 20 * workers
+    repeated = RepeatDataset(dataset, max(1, round(steps * batch / len(dataset))))
+    loader = train_loader(repeated, batch, workers, seed=0, pin_memory=settings.device.type != 'cpu')
     resident, found = step.batch, {name: [] for name in ('trained', 'waiting', 'step', 'pipeline')}
     for number in range(1 + settings.rounds):
-        trained, waiting = train(step, loader, range(number * passes, (number + 1) * passes), settings.device)
+        trained, waiting = train(step, loader, number, settings.device)
         step.batch = resident
         alone = timed(step, 4 if settings.small else 10, settings.device)
         prepared = one_core(dataset, batch, 1 if settings.small else 4)
@@ -69,22 +72,20 @@ def together(cfg: Any, config: str, dataset: Any, workers: int, settings: Settin
     yield say(f'{title}: waiting for a batch', '%', [100 * share for share in found['waiting']])
 
 
-def train(step: Step, loader: Any, epochs: range, device: torch.device) -> Tuple[float, float]:
-    """Seconds a step, and of them those in which the host waited for a batch. The first batch of all is not counted."""
-    waiting, steps, start = 0.0, -1, 0.0
-    for epoch in epochs:
-        loader.set_epoch(epoch)
-        batches = iter(loader)
-        for _ in range(len(loader)):
-            asked = time.perf_counter()
-            step.batch = next(batches)
-            if steps >= 0:
-                waiting += time.perf_counter() - asked
-            step()
-            steps += 1
-            if not steps:
-                wait_for(device)
-                start = time.perf_counter()
+def train(step: Step, loader: Any, epoch: int, device: torch.device) -> Tuple[float, float]:
+    """Seconds a step of an epoch, and of them those in which the host waited for a batch. The first step is not counted."""
+    waiting, steps = 0.0, len(loader) - 1
+    loader.set_epoch(epoch)
+    batches = iter(loader)
+    step.batch = next(batches)
+    step()
+    wait_for(device)
+    start = time.perf_counter()
+    for _ in range(steps):
+        asked = time.perf_counter()
+        step.batch = next(batches)
+        waiting += time.perf_counter() - asked
+        step()
     wait_for(device)
     return (time.perf_counter() - start) / steps, waiting / steps
 
