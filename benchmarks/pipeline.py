@@ -18,7 +18,6 @@ from benchmarks.reference_pipeline import eager, earlier_order, stack
 from benchmarks.settings import Settings, read_config
 from mmcv_need.registry import build
 from mmdet.apis.dataset_lists import first_dataset
-from mmdet.apis.test import finish_batch
 from mmdet.datasets import DATASETS
 from mmdet.datasets.loader.collate import collate
 
@@ -70,7 +69,7 @@ class Decoding:
     """A dataset of decoded pictures: what no pipeline can do without."""
 
     def __init__(self, dataset: Any):
-        self.names = [str(Path(dataset.img_prefix) / dataset.annotations.file_names[i]) for i in range(len(dataset))]
+        self.names = [str(Path(dataset.img_prefix) / name) for name in dataset.annotations.file_names]
 
     def sample(self, index: int, rng: np.random.Generator) -> np.ndarray:
         with open(self.names[index], 'rb') as file:
@@ -79,7 +78,7 @@ class Decoding:
 
 def finished(items: List[Any]) -> torch.Tensor:
     """A batch, colours distorted and normalised in the worker."""
-    return finish_batch(collate(items))['img']
+    return collate(items, finish=True)['img']
 
 
 def measure(settings: Settings) -> Iterator[Measure]:

@@ -25,7 +25,7 @@ from benchmarks.settings import Settings
 from mmcv_need import device as devices
 from mmcv_need.errors import UserError
 
-SECTIONS = ('startup', 'pipeline', 'inference', 'evaluation', 'end_to_end', 'processes', 'step')
+SECTIONS = ('startup', 'pipeline', 'annotations', 'inference', 'evaluation', 'end_to_end', 'processes', 'step')
 NUM_PICTURES, NUM_PICTURES_SMALL = 128, 16
 
 

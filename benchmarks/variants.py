@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from mmcv_need.errors import UserError
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
 from mmdet.apis.test import finish_batch
-from mmdet.core.image.pixels import PixelOps
+from mmdet.core.image.pixels import NO_FILL, PixelOps, row_of
 from mmdet.datasets.loader.collate import pad_rows, padded_length
 
 
@@ -102,7 +102,7 @@ def synthetic_batch(size: int, pictures: int, num_classes: int, device: torch.de
             'gt_labels': pad_rows(labels, length, -1, np.int64).to(device)}
 
 
-def _pixel_row(rng: np.random.Generator, size: int) -> List[float]:
+def _pixel_row(rng: np.random.Generator, size: int) -> np.ndarray:
     """Every distortion at once, and no fill: the columns of core/image/pixels.py."""
     colour = [rng.uniform(-32, 32), 1, rng.uniform(0.5, 1.5), rng.uniform(0.5, 1.5), rng.uniform(-18, 18), 2, 0, 1]
-    return np.array([*colour, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, size, size, 123.675, 116.28, 103.53, 1, 1, 1, 1], np.float32)
+    return row_of(colour, NO_FILL, (size, size), (123.675, 116.28, 103.53, 1, 1, 1, 1), (0, 0, size, size))

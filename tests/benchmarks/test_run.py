@@ -14,8 +14,8 @@ from benchmarks.run import SECTIONS, main
 from benchmarks.waits import Mode, count_waits
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BESIDE = {'startup': 'import torch', 'pipeline': 'decode only', 'inference': 'class by class', 'evaluation': 'pycocotools',
-          'end_to_end': 'step alone', 'processes': '1 process', 'step': 'bare stack, fp32'}
+BESIDE = {'startup': 'import torch', 'pipeline': 'decode only', 'annotations': 'pycocotools', 'inference': 'class by class',
+          'evaluation': 'pycocotools', 'end_to_end': 'step alone', 'processes': '1 process', 'step': 'bare stack, fp32'}
 
 
 def run(*arguments):
