@@ -50,7 +50,7 @@ def typical_outputs(network: nn.Module, size: int, device: torch.device, wanted:
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     with torch.no_grad():
         levels = network.extract_feat(torch.zeros(1, 3, size, size))
-    anchors = network.bbox_head.anchors(levels)
+    anchors = network.bbox_head.anchors([level.shape[-2:] for level in levels], levels[0].device)
     classes = network.bbox_head.num_classes
     objects = torch.from_numpy(random_boxes(rng, (size, size), 12)).float()
     overlaps = bbox_overlaps(anchors.boxes, objects)

@@ -124,7 +124,7 @@ def timed_parts(step: Step) -> Dict[str, float]:
     with step.wrapper.computing():
         levels = network.extract_feat(batch['img'])
         scores, deltas = network.bbox_head(levels)
-        anchors = network.bbox_head.anchors(levels)
+        anchors = network.bbox_head.anchors([level.shape[-2:] for level in levels], levels[0].device)
         parts['forward'] = lap()
         network.train_cfg.assigner.assign(anchors, batch['gt_bboxes'], batch['gt_labels'])
         parts['assignment'] = lap()
@@ -148,7 +148,7 @@ def losses(say: Any, title: str, step: Step, settings: Settings) -> Iterator[Mea
         levels = network.extract_feat(step.wrapper.on_device(batch)['img'])
         outputs = network.bbox_head(levels)
     scores, deltas = (output.detach().requires_grad_() for output in outputs)
-    anchors = network.bbox_head.anchors(levels)
+    anchors = network.bbox_head.anchors([level.shape[-2:] for level in levels], levels[0].device)
     truths = [(boxes[labels >= 0], labels[labels >= 0]) for boxes, labels in zip(batch['gt_bboxes'], batch['gt_labels'])]
 
     def both_ways(found: Mapping[str, torch.Tensor]) -> None:

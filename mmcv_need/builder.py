@@ -9,6 +9,7 @@ from typing import Any, Callable, List, Mapping, Optional
 import torch
 from torch import nn
 
+from mmcv_need import device as devices
 from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
 from mmcv_need.optim.fused_optimizers import FUSED, fused
@@ -21,6 +22,7 @@ OPTIMIZERS = Registry('OPTIMIZERS')
 # What torch has and a detector cannot be trained with.
 UNSUITED = {'LBFGS': 'it evaluates the loss several times a step', 'SparseAdam': 'it takes sparse gradients only',
             'Muon': 'it takes matrices only, and a detector has biases and convolutions'}
+FUSED_BY_TORCH = ('SGD', 'Adam', 'AdamW')  # on all devices that have any
 CONSTRUCTORS = ('DefaultOptimizerConstructor',)
 OPTIONS = ('paramwise_cfg', 'constructor')  # of the section, but not of the optimizer
 
@@ -51,11 +53,19 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
         raise ConfigError(f"{_where(config, f'{key}.capturable')}is for graphs of an accelerator, and the weights are on the "
                           f'CPU; leave it out')
     names = [group.pop('param_names') for group in groups]
-    optimizer = _made(make, groups, config, key)
+    optimizer = _made(_fused_if_free(make, groups[0]['params'][0].device), groups, config, key)
     for group, own in zip(optimizer.param_groups, names):
         group.setdefault('initial_lr', group['lr'])
         group['param_names'] = own
     return optimizer
+
+
+def _fused_if_free(make: functools.partial, device: torch.device) -> functools.partial:
+    """The same optimizer in one kernel for all parameters, where torch has it and the config does not say how to compute."""
+    free = make.func.__module__.startswith('torch.optim') and make.func.__name__ in FUSED_BY_TORCH
+    if not free or HOW & set(make.keywords) or not devices.fuses_updates(device):
+        return make
+    return functools.partial(make, fused=True)
 
 
 def check_optimizer(config: Any, key: str = 'optimizer') -> Optional[Paramwise]:

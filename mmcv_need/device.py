@@ -363,6 +363,11 @@ def fused_optimizers(device: torch.device) -> Dict[str, Any]:
         return {}
 
 
+def fuses_updates(device: torch.device) -> bool:
+    """Whether torch has its fused optimizers for this device."""
+    return device.type in ('cuda', 'cpu') and TORCH_VERSION >= (2, 5)
+
+
 def profiler(device: torch.device) -> Any:
     """The module that profiles this device: torch.profiler, or torch_npu's of the same functions, with files of its own."""
     if device.type != 'npu':

@@ -18,6 +18,7 @@ from mmcv_need.errors import ConfigError
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.place_in_run import PlaceInRun, among
+from mmcv_need.prefetch import on_side_stream
 from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import Registry
 from mmcv_need.run_state import checkpoint_of, restore
@@ -167,7 +168,8 @@ class EpochBasedRunner:
         self.model.train()
         self.mode, self.data_loader = 'train', data_loader
         self.call_hook('before_train_epoch')
-        for self.batch in data_loader:
+        batches = on_side_stream(data_loader, self.model, self.device)
+        for self.batch in batches:
             self.call_hook('before_train_iter')
             self.outputs = self.train_iter(self.batch)
             self.call_hook('after_train_iter')
@@ -185,7 +187,8 @@ class EpochBasedRunner:
         self.model.eval()
         self.mode, self.data_loader = 'val', data_loader
         self.call_hook('before_val_epoch')
-        for self.inner_iter, batch in enumerate(data_loader):
+        batches = on_side_stream(data_loader, self.model, self.device)
+        for self.inner_iter, batch in enumerate(batches):
             self.call_hook('before_val_iter')
             with torch.no_grad():
                 self.outputs = self.model.val_step(batch)

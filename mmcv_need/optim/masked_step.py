@@ -1,7 +1,8 @@
 """A step of any optimizer that takes effect only if a flag on the device says so, without asking for the flag.
 
 The optimizer steps; where the flag is false, weights and state get their old values back on the device. What an optimizer
-keeps on the host (Adam's `step`, NAdam's `mu_product`) is put back when the flag becomes known there.
+keeps on the host (Adam's `step`, NAdam's `mu_product`) is put back when the flag becomes known there. torch's fused optimizers
+take such a flag themselves, and need no copies.
 """
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ def masked_step(optimizer: torch.optim.Optimizer, applies: Tensor) -> Callable[[
     Returns:
         What undoes the rest of it: to be called before the next step, if the flag was false.
     """
+    if all(group.get('fused') for group in optimizer.param_groups):
+        return _fused_step(optimizer, applies)
     weights = [weight for group in optimizer.param_groups for weight in group['params'] if weight.grad is not None]
     old_weights = [weight.detach().clone() for weight in weights]
     old: Values = {weight: {name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()}
@@ -35,6 +38,20 @@ def masked_step(optimizer: torch.optim.Optimizer, applies: Tensor) -> Callable[[
                     now.copy_(torch.where(applies, now, value))
                     state[name] = now  # right whatever the flag is, so that the copy need not be kept
     return partial(put_back, optimizer, old)
+
+
+def _fused_step(optimizer: torch.optim.Optimizer, applies: Tensor) -> Callable[[], None]:
+    """The same by the kernel itself, whose flag has the opposite meaning, as torch's GradScaler sets it."""
+    optimizer.found_inf, optimizer.grad_scale = (~applies).float(), None
+    try:
+        optimizer.step()
+    finally:
+        del optimizer.found_inf, optimizer.grad_scale
+    return _nothing
+
+
+def _nothing() -> None:
+    """Is left on the host."""
 
 
 def put_back(optimizer: torch.optim.Optimizer, old: Values) -> None:

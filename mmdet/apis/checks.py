@@ -6,6 +6,7 @@ from typing import Any
 
 from mmcv_need import device as devices
 from mmcv_need.builder import check_optimizer
+from mmcv_need.compiling import Compiling
 from mmcv_need.config import Config
 from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
@@ -27,10 +28,10 @@ KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_conf
         'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs', 'fp16',
         'dist_params', 'precision', 'opt_level', 'loss_scale', 'optim_wrapper', 'momentum_config', 'auto_scale_lr',
-        'auto_resume', *devices.OPTIONS)
+        'auto_resume', 'compile', *devices.OPTIONS)
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
             'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params', 'optim_wrapper', 'momentum_config',
-            'auto_scale_lr', *devices.OPTIONS)  # dicts, if not None
+            'auto_scale_lr', 'compile', *devices.OPTIONS)  # dicts, if not None
 SWITCHES = ('auto_resume', 'cudnn_benchmark', 'deterministic', 'find_unused_parameters')  # True or False, if not None
 LISTS = ('custom_hooks', 'workflow')  # lists, if not None
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
@@ -75,6 +76,8 @@ def check_sections(cfg: Config, *datasets: str) -> None:
             build(cfg, kind, key=section)
     if cfg.get('precision') is not None:
         check(cfg, Precision, key='precision', given=('device',))
+    if cfg.get('compile') is not None:
+        check(cfg, Compiling, key='compile', given=('device',))
     if cfg.get('optimizer') is not None:
         check_optimizer(cfg)
     check_auto_scale_lr(cfg)

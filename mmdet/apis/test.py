@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Iterator, List, Sequence, Union
+from typing import Any, Dict, Iterable, Iterator, List, Sequence, Union
 
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmcv_need.dist_utils import broadcast_buffers, gather_rows, get_dist_info
+from mmcv_need.prefetch import on_side_stream
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.core.post_processing.detections import Detections
 
@@ -38,7 +39,8 @@ def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[D
     rank, world_size = get_dist_info()
     broadcast_buffers(module)
     with torch.no_grad():
-        for batch in progress(loader, 'evaluating', show_progress and rank == 0):
+        placed = on_side_stream(loader, model, next(module.parameters()).device)
+        for batch in progress(placed, len(loader), 'evaluating', show_progress and rank == 0):
             shard += detect(model, batch)
     if world_size == 1:
         return shard
@@ -77,18 +79,18 @@ def _merge(gathered: Sequence[np.ndarray], num_pictures: int) -> List[Detections
             for part in parts]
 
 
-def progress(batches: Any, title: str, show: bool) -> Iterator[Any]:
-    """The batches, and how far they are: a bar on a terminal, a line that grows in a file."""
+def progress(batches: Iterable[Any], total: int, title: str, show: bool) -> Iterator[Any]:
+    """The batches, `total` of them, and how far they are: a bar on a terminal, a line that grows in a file."""
     if not show:
         yield from batches
     elif sys.stdout.isatty():
         columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, transient=True) as bar:
-            yield from bar.track(batches, total=len(batches), description=title)
+            yield from bar.track(batches, total=total, description=title)
     else:
         print(f'{title}:', end='', flush=True)
         for number, batch in enumerate(batches, 1):
             yield batch
-            if number * 5 // len(batches) > (number - 1) * 5 // len(batches):
-                print(f' {number * 100 // len(batches)} %', end='', flush=True)
+            if number * 5 // total > (number - 1) * 5 // total:
+                print(f' {number * 100 // total} %', end='', flush=True)
         print(flush=True)

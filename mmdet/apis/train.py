@@ -9,6 +9,7 @@ from torch import nn
 
 from mmcv_need.builder import build_optimizer
 from mmcv_need.checkpoint import Loaded, read_checkpoint
+from mmcv_need.compiling import Compiling
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.dist_utils import get_dist_info
@@ -55,6 +56,10 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     check_classes(model, dataset, cfg)
     precision = build_precision(cfg, device)
     logger.info('Precision: %s', precision)
+    if cfg.get('compile'):
+        compiling = build(cfg, Compiling, key='compile', device=device)
+        model.compile_learning(compiling)
+        logger.info('Compiled: %s', compiling)
     wrapper = wrap(model, cfg, device, precision)
     steps = build(cfg, OptimizerSettings, key='optimizer_config') if cfg.get('optimizer_config') else OptimizerSettings()
     optimizer = OptimizerStep(build_optimizer(model, cfg), steps.grad_clip, precision.loss_scale, steps.cumulative_iters,

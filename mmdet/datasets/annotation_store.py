@@ -102,7 +102,7 @@ def _short_hash(path: str) -> str:
 
 def _cache_folder() -> str:
     home = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-    return os.path.join(home, 'ssd-npu')
+    return os.path.join(home, 'mmdet-ssd')
 
 
 @contextmanager

@@ -38,6 +38,30 @@ def test_every_optimizer_of_torch_trains_by_its_name(name):
     assert not all(torch.equal(old, new) for old, new in zip(before, model.parameters()))
 
 
+@pytest.mark.parametrize('name', ['SGD', 'Adam', 'AdamW'])
+def test_torchs_fused_kernels_are_used_where_they_are_and_learn_the_same(name, monkeypatch):
+    def learned(able, **options):
+        monkeypatch.setattr(devices, 'fuses_updates', lambda device: able)
+        model = net()
+        optimizer = built(model, type=name, lr=0.01, weight_decay=0.1, **options)
+        for number in range(3):
+            optimizer.zero_grad()
+            model(torch.arange(8.0).reshape(1, 1, 2, 4) * (number + 1)).pow(3).sum().backward()
+            optimizer.step()
+        return optimizer.param_groups[0].get('fused'), [parameter.detach() for parameter in model.parameters()]
+
+    fused, plain = learned(able=True), learned(able=False)
+    assert fused[0] and not plain[0]
+    torch.testing.assert_close(fused[1], plain[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('how', [{'foreach': True}, {'foreach': False}, {'fused': False}])
+def test_a_config_that_says_how_to_compute_is_heeded(how):
+    (name, value), = how.items()
+    group = built(type='SGD', lr=0.01, **how).param_groups[0]
+    assert group[name] == value and not group['fused']
+
+
 def test_what_cannot_train_a_detector_says_why():
     assert UNSUITED.keys() & set(TORCHS) >= {'LBFGS', 'SparseAdam'}
     for name, why in UNSUITED.items():

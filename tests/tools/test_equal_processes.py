@@ -58,7 +58,7 @@ def learned_by_one(tiny, processes, negatives):
     dataset = build_dataset(cfg, 'train')
     wrapper = MMDataParallel(model, torch.device('cpu'), finish_batch)
     step = OptimizerStep(build_optimizer(model, cfg))
-    loaders = [train_loader(dataset, 2, 0, 7, rank, processes) for rank in range(processes)]
+    loaders = [train_loader(dataset, 2, 0, 7, rank, processes, finish=True) for rank in range(processes)]
     done = epoch = 0
     while done < STEPS:
         for loader in loaders:

@@ -98,8 +98,9 @@ class SSDHead(nn.Module):
         deltas = [_flatten(conv(level), 4) for conv, level in zip(self.reg_convs, levels)]
         return torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
 
-    def anchors(self, levels: Sequence[Tensor]) -> Anchors:
-        return self.anchor_generator.grid_anchors([tuple(level.shape[-2:]) for level in levels], levels[0].device)
+    def anchors(self, sizes: Sequence[Tuple[int, int]], device: torch.device) -> Anchors:
+        """Default boxes of levels whose maps are so (high, wide)."""
+        return self.anchor_generator.grid_anchors(sizes, device)
 
     def loss(self, scores: Tensor, deltas: Tensor, anchors: Anchors, gt_bboxes: Tensor, gt_labels: Tensor, cfg: SSDTrainCfg,
              gt_bboxes_ignore: Optional[Tensor] = None, valid: Optional[Tensor] = None) -> Dict[str, Tensor]:

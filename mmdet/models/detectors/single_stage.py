@@ -39,6 +39,7 @@ class SingleStageDetector(nn.Module):
         self.bbox_head = bbox_head
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg or SSDTestCfg()
+        self.learning: Optional[Tuple[Callable[..., Any], Callable[..., Any]]] = None  # `predict` and `loss`, compiled
         if init_cfg is not None:
             init_cfg(self)
 
@@ -46,6 +47,19 @@ class SingleStageDetector(nn.Module):
         """(N, 3, H, W) -> the levels that the head predicts on."""
         features = self.backbone(img)
         return self.neck(features) if hasattr(self, 'neck') else features
+
+    def predict(self, img: Tensor) -> Tuple[Tensor, Tensor, List[Tuple[int, int]]]:
+        """(N, 3, H, W) -> scores (N, A, C+1), offsets (N, A, 4), and the (h, w) of each level's map."""
+        levels = self.extract_feat(img)
+        return (*self.bbox_head(levels), [(level.size(2), level.size(3)) for level in levels])
+
+    def compile_learning(self, compiling: Callable[..., Callable[..., Any]]) -> None:
+        """Have losses computed by compiled functions. What they are given are tensors alone; detections stay as they are.
+
+        Args:
+            compiling: (function, begins_step) -> the compiled function, see mmcv_need/compiling.py.
+        """
+        self.learning = compiling(self.predict, begins_step=True), compiling(self.bbox_head.loss)
 
     def forward(self, img: Union[Tensor, Sequence[Tensor]], img_metas: Optional[Sequence[Any]] = None, return_loss: bool = True,
                 gt_bboxes: Optional[Tensor] = None, gt_labels: Optional[Tensor] = None,
@@ -65,15 +79,15 @@ class SingleStageDetector(nn.Module):
         """
         if not isinstance(img, Tensor):
             return self.detect_in_views(img, img_metas or (), rescale)
-        levels = self.extract_feat(img)
-        scores, deltas = self.bbox_head(levels)
-        anchors = self.bbox_head.anchors(levels)
+        predict, loss = self.learning if return_loss and self.learning else (self.predict, self.bbox_head.loss)
+        scores, deltas, sizes = predict(img)
+        anchors = self.bbox_head.anchors(sizes, img.device)
         if return_loss:
             if gt_bboxes is None or gt_labels is None or self.train_cfg is None:
                 raise ConfigError('losses need train_cfg, gt_bboxes and gt_labels: name the latter two in the `Collect` of the '
                                   'training pipeline')
             valid = anchors.valid_in([meta.get('pad_shape', img.shape[-2:]) for meta in img_metas or ()])
-            return self.bbox_head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, self.train_cfg, gt_bboxes_ignore, valid)
+            return loss(scores, deltas, anchors, gt_bboxes, gt_labels, self.train_cfg, gt_bboxes_ignore, valid)
         return self.bbox_head.get_bboxes(scores, deltas, anchors, img_metas, self.test_cfg, rescale)
 
     def detect_in_views(self, imgs: Sequence[Tensor], img_metas: Sequence[Sequence[Mapping[str, Any]]],
@@ -89,9 +103,9 @@ class SingleStageDetector(nn.Module):
             raise ConfigError('several views of a picture share the pixels of the original only; detect with rescale=True')
         cfg, found = self.test_cfg.without_suppression(), []
         for img, metas in zip(imgs, img_metas):
-            levels = self.extract_feat(img)
-            scores, deltas = self.bbox_head(levels)
-            found.append(self.bbox_head.get_bboxes(scores, deltas, self.bbox_head.anchors(levels), metas, cfg, rescale))
+            scores, deltas, sizes = self.predict(img)
+            anchors = self.bbox_head.anchors(sizes, img.device)
+            found.append(self.bbox_head.get_bboxes(scores, deltas, anchors, metas, cfg, rescale))
         return [suppress(views, self.test_cfg) for views in zip(*found)]
 
     @staticmethod

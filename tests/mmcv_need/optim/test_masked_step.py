@@ -20,6 +20,9 @@ OPTIMIZERS = [
     ('SGD', {'momentum': 0.9, 'dampening': 0.5}), ('Adam', {}), ('Adam', {'amsgrad': True}), ('AdamW', {'weight_decay': 0.1}),
     ('Adamax', {}), ('RMSprop', {}), ('RMSprop', {'centered': True, 'momentum': 0.5}), ('Adagrad', {}), ('Adadelta', {}),
     ('Rprop', {}), ('ASGD', {'t0': 2}), ('NAdam', {}), ('RAdam', {}), ('Adafactor', {})]
+if devices.fuses_updates(torch.device('cpu')):
+    OPTIMIZERS += [('SGD', {'fused': True}), ('SGD', {'momentum': 0.9, 'weight_decay': 1e-2, 'fused': True}),
+                   ('Adam', {'amsgrad': True, 'fused': True}), ('AdamW', {'weight_decay': 0.1, 'fused': True})]
 OPTIMIZERS = [(name, options) for name, options in OPTIMIZERS if hasattr(torch.optim, name)]  # old versions lack the last ones
 each = pytest.mark.parametrize('name, options', OPTIMIZERS, ids=[' '.join([name, *options]) for name, options in OPTIMIZERS])
 

@@ -20,7 +20,7 @@ OLD = 10**9  # seconds since 1970: a time of change long ago
 def cache(tmp_path, monkeypatch):
     """A cache folder of the test's own."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    return tmp_path / 'cache' / 'ssd-npu'
+    return tmp_path / 'cache' / 'mmdet-ssd'
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_outputs_have_a_row_for_each_default_box_in_the_order_of_the_boxes():
     first = [[1000 * cell + 4 * base + column for column in range(4)] for cell in range(6) for base in range(4)]
     second = [[100 + 4 * base + column for column in range(4)] for _ in range(2) for base in range(6)]
     assert scores[1].tolist() == deltas[1].tolist() == first + second
-    assert len(head.anchors(levels).boxes) == scores.size(1) == 36
+    assert len(head.anchors([level.shape[-2:] for level in levels], levels[0].device).boxes) == scores.size(1) == 36
 
 
 def test_the_published_losses_of_zero_scores_and_offsets(ssd300, device):
@@ -99,7 +99,7 @@ def test_the_loss_settings_reach_the_loss(ssd300):
 def test_detections_are_of_the_boxes_with_high_scores():
     head = small_head()
     levels = [torch.zeros(1, 4, 2, 3), torch.zeros(1, 8, 1, 2)]
-    anchors = head.anchors(levels)
+    anchors = head.anchors([level.shape[-2:] for level in levels], levels[0].device)
     scores = torch.tensor([0., 0., 0., 9.]).repeat(1, 36, 1)
     scores[0, 7] = torch.tensor([0., 9., 0., 0.])
     meta = {'img_shape': (20, 30, 3), 'scale_factor': [1., 1., 1., 1.]}
