@@ -12,7 +12,7 @@ from torch import nn
 from mmcv_need import device as devices
 from mmcv_need.arguments import is_number
 from mmcv_need.errors import ConfigError
-from mmcv_need.optim.fused_optimizers import FUSED, fused
+from mmcv_need.optim.fused_optimizers import FUSED, accept_late_weights, fused
 from mmcv_need.optim.optimizer_state import HOW
 from mmcv_need.optim.param_groups import Paramwise, parameter_groups
 from mmcv_need.refusals import refusal
@@ -54,6 +54,8 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
                           f'CPU; leave it out')
     names = [group.pop('param_names') for group in groups]
     optimizer = _made(_fused_if_free(make, groups[0]['params'][0].device), groups, config, key)
+    if isinstance(optimizer, torch.optim.SGD) and optimizer.defaults.get('fused'):
+        accept_late_weights(optimizer)
     for group, own in zip(optimizer.param_groups, names):
         group.setdefault('initial_lr', group['lr'])
         group['param_names'] = own
@@ -63,7 +65,7 @@ def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> to
 def _fused_if_free(make: functools.partial, device: torch.device) -> functools.partial:
     """The same optimizer in one kernel for all parameters, where torch has it and the config does not say how to compute."""
     free = make.func.__module__.startswith('torch.optim') and make.func.__name__ in FUSED_BY_TORCH
-    if not free or HOW & set(make.keywords) or not devices.fuses_updates(device):
+    if not free or HOW & set(make.keywords) or make.keywords.get('dampening') or not devices.fuses_updates(device):
         return make
     return functools.partial(make, fused=True)
 

@@ -26,6 +26,23 @@ FUSED: Dict[str, Optional[Callable[..., torch.optim.Optimizer]]] = {
                      'FusedSGD', 'FusedAdam', 'FusedAdagrad', 'FusedLAMB', 'FusedMixedPrecisionLamb', 'FusedNovoGrad'))}
 
 
+def accept_late_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Have torch's fused SGD take weights that have their first gradient after others had theirs, which it does not.
+
+    A momentum of zero is what such a weight starts from, as long as nothing is dampened.
+    """
+    optimizer.register_step_pre_hook(_begin_momentum)
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    for group in optimizer.param_groups:
+        weights = [weight for weight in group['params'] if weight.grad is not None]
+        late = [weight for weight in weights if optimizer.state[weight].get('momentum_buffer') is None]
+        if group['momentum'] and len(late) < len(weights):
+            for weight in late:
+                optimizer.state[weight]['momentum_buffer'] = torch.zeros_like(weight)
+
+
 def fused(name: str) -> Callable[..., torch.optim.Optimizer]:
     """The factory of a fused optimizer: (parameter groups, settings) -> optimizer."""
     same = FUSED[name]

@@ -7,7 +7,7 @@ take such a flag themselves, and need no copies.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Sequence
 
 import torch
 from torch import Tensor
@@ -42,16 +42,20 @@ def masked_step(optimizer: torch.optim.Optimizer, applies: Tensor) -> Callable[[
 
 def _fused_step(optimizer: torch.optim.Optimizer, applies: Tensor) -> Callable[[], None]:
     """The same by the kernel itself, whose flag has the opposite meaning, as torch's GradScaler sets it."""
+    new = [weight for group in optimizer.param_groups for weight in group['params']
+           if weight.grad is not None and not optimizer.state.get(weight)]
     optimizer.found_inf, optimizer.grad_scale = (~applies).float(), None
     try:
         optimizer.step()
     finally:
         del optimizer.found_inf, optimizer.grad_scale
-    return _nothing
+    return partial(forget, optimizer, new)
 
 
-def _nothing() -> None:
-    """Is left on the host."""
+def forget(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> None:
+    """Let an optimizer remember nothing of weights that it had not seen before."""
+    for weight in weights:
+        optimizer.state.pop(weight, None)
 
 
 def put_back(optimizer: torch.optim.Optimizer, old: Values) -> None:

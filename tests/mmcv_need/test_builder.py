@@ -55,6 +55,20 @@ def test_torchs_fused_kernels_are_used_where_they_are_and_learn_the_same(name, m
     torch.testing.assert_close(fused[1], plain[1], rtol=1e-5, atol=1e-6)
 
 
+def test_a_weight_may_learn_for_the_first_time_after_the_others(monkeypatch):
+    def learned(able):
+        monkeypatch.setattr(devices, 'fuses_updates', lambda device: able)
+        model = net()
+        optimizer = built(model, type='SGD', lr=0.01, momentum=0.9)
+        for step in range(3):
+            optimizer.zero_grad()
+            model[0 if step == 0 else slice(None)](torch.arange(8.0).reshape(1, 1, 2, 4)).pow(3).sum().backward()
+            optimizer.step()
+        return [parameter.detach() for parameter in model.parameters()]
+
+    torch.testing.assert_close(learned(able=True), learned(able=False), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize('how', [{'foreach': True}, {'foreach': False}, {'fused': False}])
 def test_a_config_that_says_how_to_compute_is_heeded(how):
     (name, value), = how.items()

@@ -12,6 +12,7 @@ import torch
 
 from mmcv_need import device as devices
 from mmcv_need.optim import masked_step as module
+from mmcv_need.optim.fused_optimizers import accept_late_weights
 from mmcv_need.optim.masked_step import masked_step
 from mmcv_need.optimizer import OptimizerStep
 
@@ -42,6 +43,8 @@ class Run:
         generator = torch.Generator().manual_seed(0)
         self.weights = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((4, 3), (5,), (2, 2))]
         self.optimizer = getattr(torch.optim, name)(self.weights, lr=0.05, **options)
+        if name == 'SGD' and options.get('fused'):
+            accept_late_weights(self.optimizer)
 
     def give_gradients(self, number, bad=False):
         generator = torch.Generator().manual_seed(100 + number)
