@@ -13,6 +13,7 @@ from benchmarks.machine import on_one_core, private_bytes, wait_for
 from benchmarks.pipeline import dataset_of, finished, pipelines_of
 from benchmarks.settings import Settings, read_config
 from benchmarks.variants import Step, Variant, synthetic_batch, usable
+from mmcv_need import device as devices
 from mmcv_need.cores import all_cores
 from mmdet.datasets.loader.data_loader import SeededSamples, train_loader
 from mmdet.datasets.wrappers import RepeatDataset
@@ -49,7 +50,8 @@ def together(cfg: Any, config: str, dataset: Any, workers: int, settings: Settin
     # Epochs are long beside what workers prepare ahead, two batches each: the start of one is not what is measured.
     steps = 4 if settings.small else 20 * workers
     repeated = RepeatDataset(dataset, max(1, round(steps * batch / len(dataset))))
-    loader = train_loader(repeated, batch, workers, seed=0, pin_memory=settings.device.type != 'cpu')
+    loader = train_loader(repeated, batch, workers, seed=0, pin_memory=settings.device.type != 'cpu',
+                          finish=not devices.finishes_pictures(settings.device))
     resident, found = step.batch, {name: [] for name in ('trained', 'waiting', 'step', 'pipeline')}
     for number in range(1 + settings.rounds):
         trained, waiting = train(step, loader, number, settings.device)
@@ -113,7 +115,8 @@ def one_core(dataset: Any, batch: int, count: int) -> float:
 
 def memory(dataset: Any, settings: Settings) -> Iterator[Measure]:
     """How much a worker's own memory grows from epoch to epoch, and how large it is."""
-    loader = train_loader(dataset, settings.batches[0], workers=1, seed=0)
+    loader = train_loader(dataset, settings.batches[0], workers=1, seed=0,
+                          finish=not devices.finishes_pictures(settings.device))
     before, sizes = {child.pid for child in multiprocessing.active_children()}, []
     passes = 1 if settings.small else max(1, round(EPOCH / len(dataset)))
     try:

@@ -9,6 +9,8 @@ so a run may go on at another level. The names are apex's; `dtype` says which ha
 """
 from __future__ import annotations
 
+import platform
+import warnings
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, Callable, ContextManager, Optional
@@ -53,6 +55,7 @@ class Precision:
         self.dtype = HALVES[dtype]
         if opt_level != 'O0':
             devices.check_half(device, self.dtype)
+            warn_of_emulation(device, self.dtype)
         self.loss_scale = LossScale('dynamic' if loss_scale is None else loss_scale, device) if needs_scale else None
 
     def applied_to(self, module: nn.Module) -> Callable[[], ContextManager[Any]]:
@@ -69,3 +72,12 @@ class Precision:
             scale = f', loss scale {first:g}' + (' at first, dynamic' if self.loss_scale.dynamic else '')
         return {'O0': 'O0, float32', 'O1': f'O1, float32 weights, {name} where autocast holds it safe{scale}',
                 'O2': f'O2, {name} weights and activations, float32 master weights{scale}'}[self.opt_level]
+
+
+def warn_of_emulation(device: torch.device, dtype: torch.dtype) -> None:
+    """Say that a processor computes in bfloat16 without instructions for it, slower than in float32; newer torch knows."""
+    if device.type == 'cpu' and dtype is torch.bfloat16 and platform.machine() in ('x86_64', 'AMD64'):
+        known = [getattr(torch.cpu, name, None) for name in ('_is_avx512_bf16_supported', '_is_amx_tile_supported')]
+        if all(known) and not any(probe() for probe in known):
+            warnings.warn('this processor has no instructions for bfloat16 (AVX512-BF16 or AMX): float32 is faster here',
+                          UserWarning, stacklevel=3)

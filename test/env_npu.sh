@@ -30,8 +30,11 @@ npu_defaults() {
     npu_default ASCEND_GLOBAL_LOG_LEVEL 3     # 0 debug, 1 info, 2 warning, 3 error
     npu_default ASCEND_GLOBAL_EVENT_ENABLE 0
     # Operators are queued and the host runs ahead. The 1-card scripts of the ModelZoo had 0, where each launch is waited for:
-    # good to find the operator that fails, and slower.
+    # good to find the operator that fails, and slower. 2 hands over more of the launch to the queue's thread, for more memory;
+    # torch_npu advises it with the stack's binary operators, which are the default here (npu.jit_compile=False). Not run yet.
     npu_default TASK_QUEUE_ENABLE 1
+    # CPU_AFFINITY_CONF stays unset: each process binds itself and its workers to cores of its own (mmcv_need/cores.py).
+    # ASCEND_LAUNCH_BLOCKING stays unset: 1 would wait for every operator.
     npu_default PTCOPY_ENABLE 1
     npu_default COMBINED_ENABLE 1
     npu_default DYNAMIC_OP 'ADD#MUL'

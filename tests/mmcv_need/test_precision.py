@@ -314,3 +314,13 @@ def test_the_first_level_is_the_devices_autocast(monkeypatch):
     monkeypatch.setattr(devices, 'autocast', lambda *given: calls.append(given) or contextlib.nullcontext())
     MMDataParallel(start(), CPU, precision=Precision(CPU, 'O1', 'float16')).train_step(BATCH)
     assert calls == [(CPU, HALF)]
+
+
+@pytest.mark.parametrize('able', [(False, False), (True, False), (False, True)])
+def test_bfloat16_without_instructions_for_it_is_told(able, monkeypatch, recwarn):
+    monkeypatch.setattr('platform.machine', lambda: 'x86_64')
+    for name, has in zip(('_is_avx512_bf16_supported', '_is_amx_tile_supported'), able):
+        monkeypatch.setattr(torch.cpu, name, lambda has=has: has, raising=False)
+    Precision(torch.device('cpu'), 'O1', 'bfloat16')
+    said = [str(warning.message) for warning in recwarn if 'bfloat16' in str(warning.message)]
+    assert bool(said) == (not any(able)) and all('float32 is faster here' in line for line in said)
