@@ -72,7 +72,7 @@ def _first_of(path: str, places: List[str]) -> Optional[CocoTable]:
     """The table of the first store that is of this JSON, or None."""
     key = _key(path)
     for place in places:
-        with suppress(OSError, ValueError, struct.error):  # no store, or a damaged one
+        with suppress(OSError, ValueError, KeyError, TypeError, struct.error):  # no store, or a damaged one
             header, data, start = _open(place)
             if header['key'] == key and key['settled']:
                 return _table(header, data, start)
@@ -178,4 +178,18 @@ def _table(header: Dict[str, Any], data: Any, place: int) -> CocoTable:
         found[name] = array.reshape(length, WIDE[name]) if name in WIDE else array
         place += array.nbytes
     columns = Columns(*(found[name] for name in Columns._fields))
+    _check_consistent(columns, found, len(header['categories']))
     return CocoTable(columns, found['xywh'], found['areas'], found['crowds'], header['categories'], header['annotated'], {})
+
+
+def _check_consistent(columns: Columns, arrays: Dict[str, np.ndarray], num_categories: int) -> None:
+    """No index leads out of an array: a store is data, whoever wrote it. Raises ValueError if one does."""
+    pictures, boxes = len(columns.ids), len(columns.bboxes)
+    spans = ((columns.name_ends, len(columns.names)), (columns.first, boxes))
+    if any(len(ends) != pictures + 1 or ends[0] != 0 or ends[-1] != last or (np.diff(ends) < 0).any() for ends, last in spans):
+        raise ValueError('spans are inconsistent')
+    per_box = (columns.labels, columns.kinds, arrays['xywh'], arrays['areas'], arrays['crowds'])
+    if len(columns.sizes) != pictures or any(len(array) != boxes for array in per_box):
+        raise ValueError('lengths are inconsistent')
+    if boxes and not (columns.labels.min() >= -1 and columns.labels.max() < num_categories):
+        raise ValueError('labels are out of range')

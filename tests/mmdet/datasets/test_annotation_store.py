@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -104,6 +105,28 @@ def test_a_damaged_store_is_made_anew(annotations):
             file.write(content)
         assert_same(stored(path, counting), expected)
     assert counting.count > len(damaged) // 2  # a bit of padding, or of the noted time, may well be another
+
+
+@pytest.mark.parametrize('forge', [
+    lambda table: table._replace(columns=table.columns._replace(first=table.columns.first[::-1])),
+    lambda table: table._replace(columns=table.columns._replace(first=table.columns.first + 1)),
+    lambda table: table._replace(columns=table.columns._replace(first=table.columns.first[:-1])),
+    lambda table: table._replace(columns=table.columns._replace(name_ends=table.columns.name_ends * 2)),
+    lambda table: table._replace(columns=table.columns._replace(labels=table.columns.labels + 10**6)),
+    lambda table: table._replace(columns=table.columns._replace(labels=table.columns.labels - 5)),
+    lambda table: table._replace(columns=table.columns._replace(kinds=table.columns.kinds[:3])),
+    lambda table: table._replace(columns=table.columns._replace(sizes=table.columns.sizes[:1])),
+    lambda table: table._replace(xywh=table.xywh[:2]), lambda table: table._replace(categories=None)])
+def test_a_store_that_leads_out_of_its_arrays_is_made_anew(annotations, forge):
+    """With sound checksums, as somebody may write it on purpose."""
+    path, counting = annotations(), Counting()
+    store._keep([path + SUFFIX], parse(path), store._key(path), store._digest(path))
+    stored(path, counting)
+    assert counting.count == 0
+    with suppress(ValueError, TypeError):  # which reading it back ends in
+        store._keep([path + SUFFIX], forge(parse(path)), store._key(path), store._digest(path))
+    assert_same(stored(path, counting), parse(path))
+    assert counting.count == 1
 
 
 def test_a_folder_that_takes_no_file_sends_the_store_to_the_cache(annotations, cache):
