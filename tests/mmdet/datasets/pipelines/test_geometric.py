@@ -1,8 +1,6 @@
 """Windows and boxes: what each transform promises."""
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -169,39 +167,6 @@ def test_the_search_for_a_crop_ends_in_the_smallest_pictures(make_sample, shape)
     for seed in range(20):
         sample = MinIoURandomCrop()(make_sample(np.zeros((*shape, 3), np.uint8), rng=np.random.default_rng(seed)))
         assert min(sample.plan.shape) >= 1 and not sample.plan.is_filled
-
-
-def test_a_mode_that_fails_fifty_times_is_drawn_again(make_sample):
-    """The box is large enough to overlap a crop by 0.3, and the crops that are tried are not where it is."""
-    class Stubborn(Recorder):
-        tries = 0
-
-        def integers(self, count):
-            self.modes.append(0.3 if len(self.modes) < 3 else 1)
-            return MODES.index(self.modes[-1])
-
-        def random(self, size):
-            def half():
-                self.tries += 1
-                return 0.5
-            return SimpleNamespace(tolist=lambda: (half() for _ in range(size)))
-
-    rng = Stubborn(0)
-    MinIoURandomCrop()(make_sample(np.zeros((80, 100, 3), np.uint8), [[0, 0, 60, 30]], rng=rng))
-    assert rng.modes == [0.3, 0.3, 0.3, 1] and rng.tries == 3 * 50 * 4
-
-
-@settings(max_examples=200, deadline=None)
-@given(scenes(), st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]), st.integers(0, 2 ** 32))
-def test_a_mode_that_is_not_tried_has_no_crop(eager, scene, mode, seed):
-    width, height, boxes, ignored = scene
-    transform, rng = MinIoURandomCrop((mode, )), np.random.default_rng(seed)
-    boxes = np.float32([*boxes, *ignored]).reshape(-1, 4)
-    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes.tolist()]
-    reachable = transform._reachable_overlap((height, width), min(areas, default=np.inf))
-    for patch in transform._tries(rng, (height, width)):
-        least = min((eager.iou(patch, box.astype(float)) for box in boxes), default=1.)
-        assert least <= reachable
 
 
 def test_an_ignored_box_alone_may_be_all_that_a_crop_keeps(make_sample):
