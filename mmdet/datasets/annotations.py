@@ -92,9 +92,11 @@ class Annotations:
         """MMDetection's `ann_info` of a picture: bboxes (n, 4), labels (n,), bboxes_ignore (m, 4), labels_ignore (m,)."""
         rows = self._rows(index)
         bboxes, labels, kinds = self.columns.bboxes[rows], self._labels(rows), self.columns.kinds[rows]
+        counts = labels >= 0
+        if not kinds.any() and counts.all():  # WANTED, and of a wanted class, as are those of most pictures
+            return {'bboxes': bboxes, 'labels': labels, 'bboxes_ignore': bboxes[:0], 'labels_ignore': labels[:0]}
         wanted, ignored = kinds == WANTED, kinds == IGNORED
         if self.label_of is not None:
-            counts = labels >= 0
             wanted, ignored = wanted & counts, ignored & counts
         return {'bboxes': bboxes[wanted], 'labels': labels[wanted],
                 'bboxes_ignore': bboxes[ignored], 'labels_ignore': labels[ignored]}
@@ -121,7 +123,8 @@ class Annotations:
 
     def _rows(self, index: int) -> slice:
         picture = self._place(index)
-        return slice(*self.columns.first[picture:picture + 2].tolist())
+        first = self.columns.first
+        return slice(first[picture], first[picture + 1])
 
     def _labels(self, rows: slice) -> np.ndarray:
         labels = self.columns.labels[rows]

@@ -149,8 +149,9 @@ def pick_above(probabilities: Tensor, num_level: Sequence[int], nms_pre: int, sc
     ends, num_classes = np.cumsum(num_level)[:-1], probabilities.size(-1)
     found = []
     for scores in probabilities.numpy():
-        boxes, classes = np.nonzero(scores > np.float32(score_thr))
-        values, places = scores[boxes, classes], boxes * num_classes + classes
+        places = np.flatnonzero(scores > np.float32(score_thr))
+        boxes = places // num_classes
+        values = scores[boxes, places % num_classes]
         levels = np.split(np.arange(len(boxes)), np.searchsorted(boxes, ends))
         best = [level[np.argsort(-values[level], kind='stable')] for level in levels]
         kept = np.concatenate([level[:nms_pre] if nms_pre > 0 else level for level in best])

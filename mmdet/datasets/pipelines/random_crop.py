@@ -49,10 +49,13 @@ class MinIoURandomCrop:
         """A crop that satisfies a randomly chosen mode, or None for no crop.
 
         A mode that fails 50 times is drawn again; since "no crop" is among them, this ends. Hardly any crop overlaps a small
-        box by much, so most modes fail: that is settled by areas first, and by numbers rather than by arrays of them.
+        box by much, so most modes fail: the smallest box settles that first, by numbers rather than by arrays of them.
         """
-        smallest = float(array_areas(boxes).min()) if len(boxes) else math.inf
-        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist()
+        areas, centres = array_areas(boxes), ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist()
+        smallest, least_box = math.inf, (0., 0., 0., 0.)
+        if len(boxes):
+            place = areas.argmin()
+            smallest, least_box = float(areas[place]), boxes[place].tolist()
         reachable = self._reachable_overlap(shape, smallest)
         while True:
             mode = self.modes[rng.integers(len(self.modes))]
@@ -62,7 +65,7 @@ class MinIoURandomCrop:
                 continue
             for patch in self._tries(rng, shape):
                 x1, y1, x2, y2 = patch
-                if mode * (x2 - x1) * (y2 - y1) > smallest * ROUNDING:
+                if mode * (x2 - x1) * (y2 - y1) > ROUNDING * _shared(patch, least_box) and len(boxes):
                     continue
                 if len(boxes) and not any(x1 < x < x2 and y1 < y < y2 for x, y in centres):
                     continue
@@ -108,6 +111,12 @@ class MinIoURandomCrop:
         plan = sample.plan_to_edit(settle=sample.plan.is_scaled)
         plan.move_window(x1, y1, x2 - x1, y2 - y1)
         sample.set_shape(plan.shape)
+
+
+def _shared(patch: Patch, box: Sequence[float]) -> float:
+    """Area that a patch and a box have in common."""
+    width, height = min(patch[2], box[2]) - max(patch[0], box[0]), min(patch[3], box[3]) - max(patch[1], box[1])
+    return width * height if width > 0 and height > 0 else 0.0
 
 
 def _centre_inside(patch: Patch, boxes: np.ndarray) -> np.ndarray:
