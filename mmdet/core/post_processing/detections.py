@@ -20,6 +20,7 @@ from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
 from mmdet.core.post_processing.nms import NMS, GreedyNMS, SelectFunction, keep_all
 
 COUNTED = ('pairs', 'boxes')
+ROUNDING = 1e-3  # of float32 logits, generously
 
 
 class Detections(NamedTuple):
@@ -96,14 +97,12 @@ def detect(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: DeltaXYWHBBo
 def find_candidates(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: DeltaXYWHBBoxCoder,
                     metas: Sequence[Mapping[str, Any]], cfg: SSDTestCfg, rescale: bool) -> List[Detections]:
     """All that scores more than `cfg.score_thr`, level after level, best first within each. Arguments as for `detect`."""
-    probabilities = scores.float().softmax(dim=-1)[..., :-1]  # (N, A, C)
-    if cfg.nms_pre_counts == 'boxes':
-        picked, flat = pick_boxes(probabilities, anchors.num_level, cfg.nms_pre)
-    elif scores.device.type == 'cpu':
-        picked, flat = pick_above(probabilities, anchors.num_level, cfg.nms_pre, cfg.score_thr)
+    scores, num_classes = scores.float(), scores.size(-1) - 1
+    if cfg.nms_pre_counts == 'pairs' and scores.device.type == 'cpu':
+        picked, flat = pick_above(scores, anchors.num_level, cfg.nms_pre, cfg.score_thr)
     else:
-        picked, flat = pick_candidates(probabilities, anchors.num_level, cfg.nms_pre)
-    num_classes = probabilities.size(-1)
+        pick = pick_boxes if cfg.nms_pre_counts == 'boxes' else pick_candidates
+        picked, flat = pick(scores.softmax(dim=-1)[..., :-1], anchors.num_level, cfg.nms_pre)
     boxes_of = flat // num_classes  # (N, K) index of the default box
     shapes = torch.tensor([meta['img_shape'][:2] for meta in metas], dtype=torch.float32, device=scores.device)
     bboxes = coder.decode(anchors.boxes[boxes_of], deltas.float().gather(1, boxes_of[..., None].expand(-1, -1, 4)),
@@ -141,17 +140,26 @@ def pick_candidates(probabilities: Tensor, num_level: Sequence[int], nms_pre: in
     return torch.cat(picked, dim=1), torch.cat(indices, dim=1)
 
 
-def pick_above(probabilities: Tensor, num_level: Sequence[int], nms_pre: int, score_thr: float) -> Tuple[Tensor, Tensor]:
-    """`pick_candidates` on the host, of those that score more than `score_thr`: few, so that only they need be sorted.
+def pick_above(scores: Tensor, num_level: Sequence[int], nms_pre: int, score_thr: float) -> Tuple[Tensor, Tensor]:
+    """`pick_candidates` on the host, of those that score more than `score_thr`: few, so that little else need be computed.
 
-    K is what the richest picture has; the others are padded with scores of -inf. Equal scores are in order of their index.
+    Args:
+        scores: (N, A, C+1) logits.
+        num_level, nms_pre: as of `pick_candidates`.
+        score_thr: a probability.
+
+    Returns:
+        (N, K) probabilities and (N, K) flat indices, K as many as the richest picture has; the others are padded with
+        probabilities of -inf. Equal ones are in order of their index.
     """
-    ends, num_classes = np.cumsum(num_level)[:-1], probabilities.size(-1)
+    ends, num_classes = np.cumsum(num_level)[:-1], scores.size(-1) - 1
     found = []
-    for scores in probabilities.numpy():
-        places = np.flatnonzero(scores > np.float32(score_thr))
-        boxes = places // num_classes
-        values = scores[boxes, places % num_classes]
+    for logits in scores:
+        likely = likely_boxes(logits, score_thr)
+        probabilities = logits[likely].softmax(dim=-1)[:, :-1].numpy()
+        rows, classes = np.nonzero(probabilities > np.float32(score_thr))
+        boxes = likely.numpy()[rows]
+        values, places = probabilities[rows, classes], boxes * num_classes + classes
         levels = np.split(np.arange(len(boxes)), np.searchsorted(boxes, ends))
         best = [level[np.argsort(-values[level], kind='stable')] for level in levels]
         kept = np.concatenate([level[:nms_pre] if nms_pre > 0 else level for level in best])
@@ -161,6 +169,14 @@ def pick_above(probabilities: Tensor, num_level: Sequence[int], nms_pre: int, sc
     for one, (values, places) in enumerate(found):
         picked[one, :len(values)], indices[one, :len(values)] = values, places
     return torch.from_numpy(picked), torch.from_numpy(indices)
+
+
+def likely_boxes(logits: Tensor, score_thr: float) -> Tensor:
+    """(k,) indices of the boxes that may have a class above a probability: its odds against background alone are as good."""
+    if not 0 < score_thr < 1:
+        return torch.arange(len(logits))
+    odds = logits[:, :-1].amax(dim=1) - logits[:, -1]
+    return (odds > math.log(score_thr) - ROUNDING).nonzero().flatten()
 
 
 def pick_boxes(probabilities: Tensor, num_level: Sequence[int], nms_pre: int) -> Tuple[Tensor, Tensor]:

@@ -124,10 +124,11 @@ def test_candidates_are_the_sorted_top_of_each_level(nms_pre):
 @pytest.mark.parametrize('score_thr', [-1., 0.3, 0.6, 2.])
 def test_on_the_host_only_those_above_the_threshold_are_sorted(nms_pre, score_thr):
     """As many of each level, from pictures with many and with none; scores are some of few values, so that many are equal."""
-    probabilities = torch.randint(0, 8, (3, 9, 3), generator=torch.Generator().manual_seed(1)) / 8
-    probabilities[1] = 0.1
+    scores = torch.randint(0, 8, (3, 9, 4), generator=torch.Generator().manual_seed(1)) / 2
+    scores[1, :, 3] = 9.  # background
+    probabilities = scores.softmax(dim=-1)[..., :-1]
     values, _ = pick_candidates(probabilities, (5, 3, 1), nms_pre)
-    found, places = pick_above(probabilities, (5, 3, 1), nms_pre, score_thr)
+    found, places = pick_above(scores, (5, 3, 1), nms_pre, score_thr)
     for image in range(3):
         expected = [value for value in values[image].tolist() if value > score_thr]
         above = found[image] > score_thr
