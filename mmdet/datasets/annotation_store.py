@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 import os
+import stat
 import struct
 import time
 import warnings
@@ -32,6 +33,7 @@ MAGIC = b'annotation columns 1\n'
 START = struct.Struct(f'<{len(MAGIC)}sQL')  # then length and checksum of the header, which is JSON
 ALIGNED = 64  # bytes, on which each array begins
 SUFFIX = '.columns'
+SMALL = 2 * 2**20  # bytes of JSON below which parsing costs less than a file beside it annoys
 SETTLED = 2 * 10**9  # nanoseconds after which a file's time of change tells that it has not changed since
 KINDS = {'names': '|u1', 'name_ends': '<i8', 'ids': '<i8', 'sizes': '<i8', 'first': '<i8', 'bboxes': '<f4', 'labels': '<i4',
          'kinds': '|i1', 'xywh': '<f8', 'areas': '<f8', 'crowds': '|b1'}  # dtype of each array
@@ -48,6 +50,8 @@ def stored(path: str, parse: Callable[[str], CocoTable]) -> CocoTable:
     Raises:
         DataError: as `parse`.
     """
+    if os.path.getsize(path) < SMALL:
+        return parse(path)
     places = [path + SUFFIX, os.path.join(_cache_folder(), f'{os.path.basename(path)}.{_short_hash(path)}{SUFFIX}')]
     table = _first_of(path, places)
     if table is None:
@@ -58,10 +62,11 @@ def stored(path: str, parse: Callable[[str], CocoTable]) -> CocoTable:
 
 def _made(path: str, places: List[str], parse: Callable[[str], CocoTable]) -> CocoTable:
     key = _key(path)
-    table = parse(path)
-    if table.faults:  # which are told each time
+    table, digest = parse(path), _digest(path)
+    changed = any(_key(path)[name] != key[name] for name in ('size', 'mtime_ns'))
+    if table.faults or changed:  # faults are told each time, and a file that changed meanwhile is read anew
         return table
-    kept, reason = _keep(places, table, key, _digest(path))
+    kept, reason = _keep(places, table, key, digest)
     if kept is None:
         warnings.warn(f'{path}: its annotations cannot be stored for the next run and for other processes ({reason})',
                       UserWarning, stacklevel=4)
@@ -85,7 +90,8 @@ def _first_of(path: str, places: List[str]) -> Optional[CocoTable]:
 def _key(path: str) -> Dict[str, Any]:
     """What tells a JSON from another. One that has just been written may be written again within the same tick of its clock."""
     found = os.stat(path)
-    return {'size': found.st_size, 'mtime_ns': found.st_mtime_ns, 'settled': time.time_ns() - found.st_mtime_ns > SETTLED}
+    return {'size': found.st_size, 'mtime_ns': found.st_mtime_ns, 'mode': found.st_mode & 0o666 | 0o600,
+            'settled': time.time_ns() - found.st_mtime_ns > SETTLED}
 
 
 def _digest(path: str) -> str:
@@ -108,11 +114,18 @@ def _cache_folder() -> str:
 @contextmanager
 def _held(path: str) -> Iterator[None]:
     """Within this, no other process makes the store of this JSON, on file systems that know locks."""
-    with open(path, 'rb') as file:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # which the parser tells of
+        yield
+        return
+    try:
         if fcntl is not None:
             with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def _arrays(table: CocoTable) -> Dict[str, np.ndarray]:
@@ -128,20 +141,20 @@ def _keep(places: List[str], table: CocoTable, key: Dict[str, Any], digest: str)
     for place in places:
         try:
             os.makedirs(os.path.dirname(place) or '.', mode=0o750, exist_ok=True)
-            _write(place, json.dumps(header).encode(), list(arrays.values()))
+            _write(place, json.dumps(header).encode(), list(arrays.values()), key['mode'])
             return _table(*_open(place)), ''
         except OSError as error:
             reason = f'{place}: {error.strerror or error}'
     return None, reason
 
 
-def _write(place: str, header: bytes, arrays: List[np.ndarray]) -> None:
-    """All or nothing. What a killed process left of an earlier attempt goes."""
+def _write(place: str, header: bytes, arrays: List[np.ndarray], mode: int) -> None:
+    """All or nothing, readable by whom the JSON is. What a killed process left of an earlier attempt goes."""
     for left in glob(f'{escape(place)}.tmp.*'):
         os.unlink(left)
     temporary = f'{place}.tmp.{os.getpid()}'
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), 'wb') as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), 'wb') as file:
             file.write(START.pack(MAGIC, len(header), zlib.crc32(header)) + header)
             for array in arrays:
                 file.write(b'\0' * (-file.tell() % ALIGNED))
@@ -156,7 +169,10 @@ def _write(place: str, header: bytes, arrays: List[np.ndarray]) -> None:
 
 def _open(place: str) -> Tuple[Dict[str, Any], Any, int]:
     """The header of a store, its bytes, and where the header ends. Raises ValueError if it is none."""
-    with open(place, 'rb') as file:
+    flags = os.O_RDONLY | getattr(os, 'O_NOFOLLOW', 0) | getattr(os, 'O_NONBLOCK', 0)  # no link, and no waiting for a pipe
+    with open(os.open(place, flags), 'rb') as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError('no file')
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     magic, length, checksum = START.unpack_from(data)
     header = data[START.size:START.size + length]

@@ -21,6 +21,7 @@ OLD = 10**9  # seconds since 1970: a time of change long ago
 def cache(tmp_path, monkeypatch):
     """A cache folder of the test's own."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(store, 'SMALL', 0)
     return tmp_path / 'cache' / 'mmdet-ssd'
 
 
@@ -59,9 +60,53 @@ def test_a_table_is_parsed_once_and_read_back_as_it_was(annotations, boxes):
     path, counting = annotations(boxes), Counting()
     for _ in range(3):
         assert_same(stored(path, counting), parse(path))
-    assert counting.count == 1 and os.stat(path + SUFFIX).st_mode & 0o777 == 0o640
+    assert counting.count == 1
     table = stored(path, counting)
     assert not any(column.flags.writeable or column.flags.owndata for column in table.columns)  # mapped, not read
+
+
+@pytest.mark.parametrize('mode', [0o644, 0o640, 0o600])
+def test_a_store_is_readable_by_whom_its_json_is(annotations, mode):
+    path = annotations()
+    os.chmod(path, mode)
+    stored(path, parse)
+    assert os.stat(path + SUFFIX).st_mode & 0o777 == mode & ~umask()
+
+
+def umask():
+    found = os.umask(0)
+    os.umask(found)
+    return found
+
+
+def test_a_small_file_has_no_store(annotations, monkeypatch):
+    monkeypatch.setattr(store, 'SMALL', 10**6)
+    path = annotations()
+    assert_same(stored(path, parse), parse(path))
+    assert os.listdir(os.path.dirname(path)) == ['annotations.json']
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_stored(annotations):
+    def slowly(path):
+        table = parse(path)
+        with open(path, encoding='utf-8') as file:
+            text = file.read().replace('2.5', '3.5')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        return table
+
+    path = annotations()
+    assert stored(path, slowly).xywh[0, 1] == 2.5
+    assert stored(path, parse).xywh[0, 1] == 3.5
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, lambda place: os.symlink('annotations.json', place)], ids=['pipe', 'link'])
+def test_a_pipe_or_a_link_in_its_place_is_replaced(annotations, make):
+    path, counting = annotations(), Counting()
+    make(path + SUFFIX)
+    for _ in range(2):
+        assert_same(stored(path, counting), parse(path))
+    assert counting.count == 1 and not os.path.islink(path + SUFFIX)
 
 
 def test_another_time_of_change_alone_costs_no_parse(annotations):
