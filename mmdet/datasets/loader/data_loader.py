@@ -81,10 +81,13 @@ class EpochLoader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        for batch in self._loader:
-            if isinstance(batch, UserError):
-                raise batch
-            yield batch
+        try:
+            for batch in self._loader:
+                if isinstance(batch, UserError):
+                    raise batch
+                yield batch
+        except (ConnectionError, EOFError) as error:  # of the socket over which a worker hands its batches, and which went with it
+            raise RuntimeError('DataLoader worker ended while it handed over a batch; was it Killed, or out of memory?') from error
 
 
 def _start_worker(worker: int) -> None:

@@ -235,3 +235,19 @@ def test_making_batches_gives_no_warning(dataset):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         epochs(train_loader(dataset(), 2, 0, seed=0), 1)
+
+
+@pytest.mark.parametrize('kind', [ConnectionResetError, EOFError])
+def test_a_worker_that_ends_while_it_hands_over_a_batch_is_told_as_one(dataset, kind):
+    """torch tells of most dead workers itself; in this moment it is the connection that breaks."""
+    loader = eval_loader(dataset(test_mode=True), 3, 0)
+
+    def broken():
+        yield {'img': 1}
+        raise kind('reset by peer')
+
+    loader._loader = broken()
+    batches = iter(loader)
+    assert next(batches) == {'img': 1}
+    with pytest.raises(RuntimeError, match='DataLoader worker ended while it handed over a batch'):
+        next(batches)
