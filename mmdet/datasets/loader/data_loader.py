@@ -86,8 +86,9 @@ class EpochLoader:
                 if isinstance(batch, UserError):
                     raise batch
                 yield batch
-        except (ConnectionError, EOFError) as error:  # of the socket over which a worker hands its batches, and which went with it
-            raise RuntimeError('DataLoader worker ended while it handed over a batch; was it Killed, or out of memory?') from error
+        except (ConnectionError, EOFError) as error:  # of the socket over which a worker hands its batches, gone with it
+            raise RuntimeError('DataLoader worker ended while it handed over a batch; was it Killed, or out of '
+                               'memory?') from error
 
 
 def _start_worker(worker: int) -> None:
