@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmdet.core.image import pixels
+from mmdet.core.image.pixels import NO_COLOUR, NO_FILL, NO_NORMALISE, row_of
 from mmdet.datasets import PIPELINES
 from mmdet.datasets.pipelines.formatting import META_KEYS
 
 FIELDS = ('gt_bboxes_ignore', 'gt_bboxes')
-DONE = np.array((*pixels.NO_COLOUR, *pixels.NO_FILL, 0, 0, *pixels.NO_NORMALISE), dtype=np.float32)
 
 
 @PIPELINES.register_module()
@@ -255,9 +254,9 @@ class EagerCollect:
 
     def __call__(self, sample: Any) -> Dict[str, Any]:
         item = {key: sample[key] for key in self.keys}
-        row = DONE.copy()
-        row[pixels.VALID] = item['img'].shape[1:]
-        return {**item, 'img': item['img'].transpose(1, 2, 0), 'pixel_row': row,
+        height, width = item['img'].shape[1:]
+        nothing_left = row_of(NO_COLOUR, NO_FILL, (height, width), NO_NORMALISE, (0, 0, width, height))
+        return {**item, 'img': item['img'].transpose(1, 2, 0), 'pixel_row': nothing_left,
                 'img_metas': {key: sample[key] for key in META_KEYS if key in sample}}
 
 

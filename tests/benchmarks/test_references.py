@@ -87,6 +87,7 @@ def test_the_plain_pipeline_goes_through_the_real_loader_untouched(drawn):
     cfg = read_config('ssd300_coco.py')
     items = [dataset_of(cfg, drawn, eager(pipelines_of(cfg)[0])).sample(i, np.random.default_rng(i)) for i in range(3)]
     torch.testing.assert_close(finish_batch(collate(items))['img'], stack(items), rtol=0, atol=0)
+    torch.testing.assert_close(collate(items, finish=True)['img'], stack(items), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize('pictures', [1, 4])
