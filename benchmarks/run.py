@@ -1,7 +1,7 @@
 """Measure the toolkit beside its peers and its bounds: python benchmarks/run.py [--only pipeline evaluation]
 
 Every figure is a ratio of neighbours in time, in the median over rounds. Nothing is downloaded; without --pictures, some are
-drawn. A whole run takes about 25 minutes on two cores.
+drawn. A whole run takes about 18 minutes on two cores.
 """
 from __future__ import annotations
 
