@@ -1,7 +1,8 @@
 """Starts one of the project's tools with something changed: python drive.py WAY tools/train.py ARGUMENTS
 
     plain       nothing
-    contiguous  tensors of the CPU in the layout of an npu's: sums in another order differ in their last bits
+    contiguous  tensors of the CPU in the layout of an npu's, and updates without torch's fused kernels, which an npu has not:
+                sums in another order differ in their last bits
     stray       the default boxes are left on the host, a bug that only strict devices show
 """
 from __future__ import annotations
@@ -21,13 +22,14 @@ from mmdet.models.dense_heads.ssd_head import SSDHead
 
 def lay_out_contiguously() -> None:
     devices.memory_format = lambda device: torch.contiguous_format
+    devices.fuses_updates = lambda device: False
 
 
 def leave_anchors_on_the_host() -> None:
     make = SSDHead.anchors
 
-    def anchors(head: SSDHead, levels: Any) -> Any:
-        return make(head, levels).to(torch.device('cpu'))
+    def anchors(head: SSDHead, *given: Any) -> Any:
+        return make(head, *given).to(torch.device('cpu'))
     SSDHead.anchors = anchors
 
 

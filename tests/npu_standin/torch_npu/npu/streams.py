@@ -10,11 +10,11 @@ from torch_npu.native import native
 from torch_npu.npu.cards import Card, index_of
 
 
-class Stream:
-    """The one stream of a card, whoever makes it."""
+class Stream(torch.Stream):
+    """The one stream of a card, whoever makes it; a stream of torch, as operators that are told of one ask for."""
 
-    def __init__(self, device: Card = None, priority: int = 0):
-        self.device = torch.device('npu', index_of(device))
+    def __new__(cls, device: Card = None, priority: int = 0) -> Stream:
+        return super().__new__(cls, device=torch.device('npu', index_of(device)))
 
     def synchronize(self) -> None:
         native.synchronize()
@@ -31,12 +31,6 @@ class Stream:
         event = event or Event()
         event.record(self)
         return event
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stream) and self.device == other.device
-
-    def __hash__(self) -> int:
-        return hash(self.device)
 
 
 class Event:
