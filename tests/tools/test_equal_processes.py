@@ -30,6 +30,9 @@ PLAIN = {'model.backbone.norm_cfg': None, 'model.neck.norm_cfg': None, 'lr_confi
          'data.samples_per_gpu': 2, 'optimizer.lr': 0.0002, 'runner.max_epochs': 9}
 
 
+# Of weights after some steps of Adam, a fortieth of one step's length: it divides gradients by their size, roundings of small
+# ones too. A gradient that is averaged otherwise shows at a thousandth and more.
+ROUNDING = 5e-6
 # Sums in another order are rounded otherwise, and which of two nearly equal negatives is mined may hang on that.
 UNMINED = ['model.train_cfg.neg_pos_ratio=0', 'model.bbox_head.loss_normalizer=global']
 
@@ -85,7 +88,7 @@ def test_several_processes_learn_what_one_learns_from_the_mean_of_their_losses(t
     torch.set_num_threads(threads)
     assert list(found['state_dict']) == list(expected)
     worst = max(float((found['state_dict'][key] - value).abs().max()) for key, value in expected.items())
-    assert worst <= 1e-6
+    assert worst <= ROUNDING
 
 
 @pytest.mark.slow
@@ -117,7 +120,7 @@ def test_a_run_goes_on_with_as_many_pictures_on_another_number_of_processes(tiny
     parts = torch.load(tmp_path / 'parts/latest.pth', weights_only=True)
     assert parts['meta']['iter'] == STEPS and parts['meta']['world_size'] == 2
     worst = max(float((through['state_dict'][key] - value).abs().max()) for key, value in parts['state_dict'].items())
-    assert worst <= 1e-6
+    assert worst <= ROUNDING
 
 
 @pytest.mark.parametrize('samples, numbers', [
