@@ -185,7 +185,7 @@ def _boxes_one_by_one(path: str, start: int, rows: Sequence[Any], categories: Se
 
 def _joined(path: str, lists: Dict[str, List[Any]], faults: Dict[float, str]) -> CocoTable:
     """The table of what was read of images, annotations and categories."""
-    images, boxes = (_concatenated(lists.get(key, []), kind) for key, kind in (('images', Images), ('annotations', Boxes)))
+    images, boxes = _joined_images(lists['images']), _joined_boxes(lists.get('annotations', []))
     numbers = images.numbers.astype(np.int64)
     ids, sizes = numbers[:, 0].copy(), numbers[:, 1:].copy()
     _check_unique(path, 'images', ids)
@@ -222,15 +222,14 @@ def _kinds(boxes: Boxes, sizes: np.ndarray) -> np.ndarray:
     return np.where(left_out, LEFT_OUT, np.where(boxes.crowds, IGNORED, WANTED)).astype(np.int8)
 
 
-def _concatenated(parts: Sequence[Any], kind: Any) -> Any:
-    """One of all parts, Images or Boxes."""
-    if kind is Images:
-        parts = parts or [Images(np.zeros((0, 3)), *text_columns([]))]
-        sizes = [np.diff(part.name_ends) for part in parts]
-        return Images(np.concatenate([part.numbers for part in parts]), np.concatenate([part.names for part in parts]),
-                      ends(np.concatenate(sizes)))
-    parts = parts or [Boxes(*np.zeros((2, 0)), np.zeros((0, 4)), np.zeros(0), *np.zeros((2, 0), bool), np.zeros(0, np.int64))]
-    *columns, ids = zip(*parts)
+def _joined_images(parts: Sequence[Images]) -> Images:
+    numbers, names, name_ends = zip(*parts)
+    return Images(np.concatenate(numbers), np.concatenate(names), ends(np.concatenate(list(map(np.diff, name_ends)))))
+
+
+def _joined_boxes(parts: Sequence[Boxes]) -> Boxes:
+    none = Boxes(*np.zeros((2, 0)), np.zeros((0, 4)), np.zeros(0), *np.zeros((2, 0), bool), np.zeros(0, np.int64))
+    *columns, ids = zip(*(parts or [none]))
     same = all(isinstance(own, np.ndarray) for own in ids)
     return Boxes(*map(np.concatenate, columns), np.concatenate(ids) if same else list(chain.from_iterable(map(list, ids))))
 
