@@ -197,10 +197,9 @@ def test_a_step_is_the_textbooks_and_an_accumulated_one_that_of_mmcvs_hook(tmp_p
             optimizer.step()
             optimizer.zero_grad()
     runner.run([batches])
-    apart = 0 if cumulative in (1, 2, 4) else 1e-6  # a half is exact, a sixth is not
     for ours, expected in zip(runner.model.module.parameters(), twin.parameters()):
-        torch.testing.assert_close(ours, expected, rtol=apart, atol=apart)
-    assert runner.log_buffer.average(1)['grad_norm'] == pytest.approx(float(norm), rel=apart)
+        torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-7)  # ours is torch's fused update, which may round once
+    assert runner.log_buffer.average(1)['grad_norm'] == pytest.approx(float(norm), rel=1e-6)
 
 
 def test_without_clipping_no_norm_is_computed(tmp_path):

@@ -3,6 +3,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import signal
+import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, Iterator
 
@@ -17,6 +20,9 @@ from mmcv_need.orphans import die_with_parent
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
 
+SETTLE, LOOK = 2.0, 0.05  # seconds to wait for the end of a worker whose socket has closed, and for each of them in turn
+HINTS = {'SIGKILL': ' (the system does that when memory is short: see `dmesg`; fewer data.workers_per_gpu need less)',
+         'SIGBUS': ' (shared memory is full: see `df /dev/shm`; fewer data.workers_per_gpu need less)'}
 REPLACEMENTS = 10  # tries to replace a sample of which a transform says that it is of no use
 
 
@@ -86,9 +92,30 @@ class EpochLoader:
                 if isinstance(batch, UserError):
                     raise batch
                 yield batch
-        except (ConnectionError, EOFError) as error:  # of the socket over which a worker hands its batches, gone with it
-            raise RuntimeError('DataLoader worker ended while it handed over a batch; was it Killed, or out of '
-                               'memory?') from error
+        except (ConnectionError, EOFError, RuntimeError) as error:  # of the socket to a worker, or of what noticed its end
+            ended = self._ended_worker()
+            if not ended:
+                raise
+            raise RuntimeError(f'DataLoader worker {ended}') from error
+
+    def _ended_worker(self) -> str:
+        """What ended a worker, in words; '' if all are there. A socket may close a moment before its process ends."""
+        workers = getattr(getattr(self._loader, '_iterator', None), '_workers', [])
+        until = time.monotonic() + SETTLE
+        while workers and time.monotonic() < until:
+            with suppress(RuntimeError):  # torch raises where the signal of a worker's end happens to arrive: here, once
+                for worker in workers:
+                    worker.join(LOOK)
+                    if worker.exitcode is not None:
+                        return f'(pid {worker.pid}) {_end_of(worker.exitcode)}'
+        return ''
+
+
+def _end_of(exitcode: int) -> str:
+    if exitcode >= 0:
+        return f'ended with exit status {exitcode}'
+    name = signal.Signals(-exitcode).name
+    return f'was killed by {name}' + HINTS.get(name, '')
 
 
 def _start_worker(worker: int) -> None:

@@ -1,8 +1,15 @@
 """Batches: their shapes, and that workers, ranks and resuming do not change a bit of them."""
 from __future__ import annotations
 
+import faulthandler
+import multiprocessing
+import os
+import signal
+import threading
+import time
 import warnings
 from itertools import chain
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +18,7 @@ import torch
 from mmcv_need.errors import DataError
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.datasets.coco import CocoDataset
+from mmdet.datasets.loader import data_loader
 from mmdet.datasets.loader.collate import SMALLEST_G, collate, pad_pictures, padded_length
 from mmdet.datasets.loader.data_loader import REPLACEMENTS, SeededSamples, eval_loader, train_loader
 from mmdet.datasets.pipelines.formatting import Collect
@@ -237,17 +245,48 @@ def test_making_batches_gives_no_warning(dataset):
         epochs(train_loader(dataset(), 2, 0, seed=0), 1)
 
 
-@pytest.mark.parametrize('kind', [ConnectionResetError, EOFError])
-def test_a_worker_that_ends_while_it_hands_over_a_batch_is_told_as_one(dataset, kind):
-    """torch tells of most dead workers itself; in this moment it is the connection that breaks."""
+def wait_quietly():
+    faulthandler.disable()
+    time.sleep(60)
+
+
+class Broken:
+    """Stands for torch's loader: one batch, then `error`; one worker, which ends as `end` makes it."""
+
+    def __init__(self, error, end):
+        worker = multiprocessing.get_context('fork').Process(target=wait_quietly, daemon=True)
+        worker.start()
+        self.error, self.end, self._iterator = error, end, SimpleNamespace(_workers=[worker])
+
+    def __iter__(self):
+        yield {'img': 1}
+        self.end(self._iterator._workers[0])
+        raise self.error
+
+
+@pytest.mark.parametrize('error', [ConnectionResetError('reset by peer'), EOFError(), RuntimeError('exited unexpectedly')])
+@pytest.mark.parametrize('late', [False, True])
+@pytest.mark.parametrize('number, hint', [(signal.SIGKILL, 'see `dmesg`'), (signal.SIGBUS, 'see `df /dev/shm`'),
+                                          (signal.SIGTERM, '')])
+def test_a_worker_that_ends_is_told_by_what_ended_it(dataset, error, late, number, hint):
+    """torch tells of some of them itself, in several ways; at times it is the connection that breaks a moment earlier."""
     loader = eval_loader(dataset(test_mode=True), 3, 0)
 
-    def broken():
-        yield {'img': 1}
-        raise kind('reset by peer')
+    def end(worker):
+        threading.Timer(0.2 * late, os.kill, (worker.pid, number)).start()
 
-    loader._loader = broken()
+    loader._loader = Broken(error, end)
     batches = iter(loader)
     assert next(batches) == {'img': 1}
-    with pytest.raises(RuntimeError, match='DataLoader worker ended while it handed over a batch'):
+    pid = loader._loader._iterator._workers[0].pid
+    with pytest.raises(RuntimeError, match=rf'^DataLoader worker \(pid {pid}\) was killed by {number.name}.*{hint}'):
         next(batches)
+
+
+def test_an_error_that_no_worker_died_of_stays_what_it_is(dataset, monkeypatch):
+    monkeypatch.setattr(data_loader, 'SETTLE', 0.1)
+    loader = eval_loader(dataset(test_mode=True), 3, 0)
+    loader._loader = Broken(RuntimeError('something else'), lambda worker: None)
+    with pytest.raises(RuntimeError, match=r'^something else$'):
+        list(loader)
+    loader._loader._iterator._workers[0].kill()
