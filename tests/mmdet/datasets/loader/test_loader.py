@@ -245,8 +245,9 @@ def test_making_batches_gives_no_warning(dataset):
         epochs(train_loader(dataset(), 2, 0, seed=0), 1)
 
 
-def wait_quietly():
-    faulthandler.disable()
+def wait_quietly(ready):
+    faulthandler.disable()  # pytest's would report the signal
+    ready.set()
     time.sleep(60)
 
 
@@ -254,8 +255,11 @@ class Broken:
     """Stands for torch's loader: one batch, then `error`; one worker, which ends as `end` makes it."""
 
     def __init__(self, error, end):
-        worker = multiprocessing.get_context('fork').Process(target=wait_quietly, daemon=True)
+        fork = multiprocessing.get_context('fork')
+        ready = fork.Event()
+        worker = fork.Process(target=wait_quietly, args=(ready,), daemon=True)
         worker.start()
+        ready.wait()
         self.error, self.end, self._iterator = error, end, SimpleNamespace(_workers=[worker])
 
     def __iter__(self):
