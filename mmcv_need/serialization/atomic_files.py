@@ -3,8 +3,35 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, Iterator
 
 from mmcv_need.errors import CheckpointError
+
+
+@contextmanager
+def written_atomically(path: str, mode: int = 0o666) -> Iterator[BinaryIO]:
+    """Within this, a file to write into, which takes the place of `path` at the end; if that fails, `path` is its old self.
+
+    Args:
+        path: where to.
+        mode: permissions, of which the user's umask takes some.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = f'{path}.tmp.{os.getpid()}'
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a process that was killed and had our number
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
 def write_atomically(path: str, data: bytes) -> None:
@@ -13,16 +40,11 @@ def write_atomically(path: str, data: bytes) -> None:
     Raises:
         CheckpointError: it cannot be written, with the reason and the room that is left; its old self is.
     """
-    folder, temporary = os.path.dirname(path) or '.', f'{path}.tmp.{os.getpid()}'
+    folder = os.path.dirname(path) or '.'
     try:
-        with open(temporary, 'wb') as file:
+        with written_atomically(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
         room = f'{shutil.disk_usage(folder).free / 2**20:.0f} MB are free there' if os.path.isdir(folder) else 'no such folder'
         raise CheckpointError(f'{path}: cannot be written ({error.strerror}); {room}. Older checkpoints are intact') from error
     _sync_folder(folder)

@@ -21,6 +21,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from mmcv_need.serialization.atomic_files import written_atomically
 from mmdet.datasets.annotations import Columns
 from mmdet.datasets.coco_table import CocoTable
 
@@ -152,19 +153,11 @@ def _write(place: str, header: bytes, arrays: List[np.ndarray], mode: int) -> No
     """All or nothing, readable by whom the JSON is. What a killed process left of an earlier attempt goes."""
     for left in glob(f'{escape(place)}.tmp.*'):
         os.unlink(left)
-    temporary = f'{place}.tmp.{os.getpid()}'
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), 'wb') as file:
-            file.write(START.pack(MAGIC, len(header), zlib.crc32(header)) + header)
-            for array in arrays:
-                file.write(b'\0' * (-file.tell() % ALIGNED))
-                file.write(array.data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, place)
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
+    with written_atomically(place, mode) as file:
+        file.write(START.pack(MAGIC, len(header), zlib.crc32(header)) + header)
+        for array in arrays:
+            file.write(b'\0' * (-file.tell() % ALIGNED))
+            file.write(array.data)
 
 
 def _open(place: str) -> Tuple[Dict[str, Any], Any, int]:
