@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import time
 import traceback
 from typing import Iterable, NamedTuple, Optional
@@ -72,6 +73,15 @@ def failure_of(error: BaseException, status: int) -> Failure:
     elif isinstance(error, OSError):
         message = f'{error.filename}: {error.strerror}'
     return Failure(time.time(), message, trace, status, isinstance(error, PeerError) or lost_peer(error))
+
+
+def ended_by(exitcode: int) -> str:
+    """What ended a process, in words, from its exit status; minus the signal's number if one killed it."""
+    if exitcode >= 0:
+        return f'ended with exit status {exitcode}'
+    name = signal.Signals(-exitcode).name
+    why = ' (the system does that when memory is short: see `dmesg`)' if name == 'SIGKILL' else ''
+    return f'was killed by {name}{why}'
 
 
 def lost_peer(error: BaseException) -> bool:

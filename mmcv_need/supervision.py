@@ -8,7 +8,7 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
-from mmcv_need.failures import Failure, find
+from mmcv_need.failures import Failure, ended_by, find
 
 LOOK = 0.2  # seconds between looks at the signals received
 SETTLE = 3.0  # seconds that processes have, when one has failed, to see it and say so themselves
@@ -93,7 +93,5 @@ def first_failure(codes: Sequence[int], files: Sequence[str], ended: Ended, calm
 def unexplained(code: int, when: float, consequence: bool) -> Failure:
     """The failure of a process that left nothing, from its exit status."""
     if code >= 0:
-        return Failure(when, f'ended with exit status {code} without a word', '', code, consequence)
-    name = signal.Signals(-code).name
-    why = ' (the system does that when memory is short: see `dmesg`)' if name == 'SIGKILL' else ''
-    return Failure(when, f'was killed by {name}{why}', '', 128 - code, consequence)
+        return Failure(when, f'{ended_by(code)} without a word', '', code, consequence)
+    return Failure(when, ended_by(code), '', 128 - code, consequence)

@@ -16,13 +16,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmcv_need.cores import available_cores
 from mmcv_need.errors import DataError, UserError
+from mmcv_need.failures import ended_by
 from mmcv_need.orphans import die_with_parent
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
 
 SETTLE, LOOK = 2.0, 0.05  # seconds to wait for the end of a worker whose socket has closed, and for each of them in turn
-HINTS = {'SIGKILL': ' (the system does that when memory is short: see `dmesg`; fewer data.workers_per_gpu need less)',
-         'SIGBUS': ' (shared memory is full: see `df /dev/shm`; fewer data.workers_per_gpu need less)'}
+FEWER = '; fewer data.workers_per_gpu need less'
+HINTS = {getattr(signal, 'SIGKILL', None): FEWER,  # not every system has both
+         getattr(signal, 'SIGBUS', None): f' (shared memory is full: see `df /dev/shm`){FEWER}'}
 REPLACEMENTS = 10  # tries to replace a sample of which a transform says that it is of no use
 
 
@@ -107,15 +109,8 @@ class EpochLoader:
                 for worker in workers:
                     worker.join(LOOK)
                     if worker.exitcode is not None:
-                        return f'(pid {worker.pid}) {_end_of(worker.exitcode)}'
+                        return f'(pid {worker.pid}) {ended_by(worker.exitcode)}{HINTS.get(-worker.exitcode, "")}'
         return ''
-
-
-def _end_of(exitcode: int) -> str:
-    if exitcode >= 0:
-        return f'ended with exit status {exitcode}'
-    name = signal.Signals(-exitcode).name
-    return f'was killed by {name}' + HINTS.get(name, '')
 
 
 def _start_worker(worker: int) -> None:
