@@ -11,7 +11,7 @@ import torch
 from benchmarks.interleaved import Measure
 from benchmarks.machine import on_one_core, private_bytes, wait_for
 from benchmarks.pipeline import dataset_of, finished, pipelines_of
-from benchmarks.settings import Settings, read_config
+from benchmarks.settings import Settings, input_size, read_config
 from benchmarks.variants import Step, Variant, synthetic_batch, usable
 from mmcv_need import device as devices
 from mmcv_need.cores import all_cores
@@ -45,7 +45,7 @@ def together(cfg: Any, config: str, dataset: Any, workers: int, settings: Settin
     """Training, the step on a batch that is there, and one core's pipeline, in turn."""
     batch = settings.batches[0]
     variant = Variant() if settings.device.type == 'cpu' else usable({'': Variant('O1')}, settings.device).get('', Variant())
-    size = cfg.model.bbox_head.anchor_generator.get('input_size') or cfg.input_size
+    size = input_size(cfg)
     step = Step(cfg, synthetic_batch(size, batch, len(dataset.CLASSES), settings.device), settings.device, variant)
     # Epochs are long beside what workers prepare ahead, two batches each: the start of one is not what is measured.
     steps = 4 if settings.small else 20 * workers

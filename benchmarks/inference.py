@@ -13,11 +13,10 @@ from benchmarks.interleaved import Measure, interleave, rates, scaled
 from benchmarks.machine import wait_for
 from benchmarks.pictures import random_boxes
 from benchmarks.reference_nms import per_class, post_process
-from benchmarks.settings import Settings, build_network, read_config
+from benchmarks.settings import Settings, build_network, input_size, read_config
 from benchmarks.variants import Variant, usable
 from mmcv_need import device as devices
 from mmcv_need.data_parallel import MMDataParallel
-from mmcv_need.precision import Precision
 from mmdet.core.bbox.iou import bbox_overlaps
 from mmdet.core.post_processing.detections import Detections, find_candidates, suppress
 
@@ -36,7 +35,7 @@ def measure(settings: Settings) -> Iterator[Measure]:
     """Latency of the whole, forward and detections; post-processing on its own; NMS on its own."""
     cfg = read_config(settings.config)
     network = build_network(cfg).eval()
-    size = cfg.model.bbox_head.anchor_generator.get('input_size') or cfg.input_size
+    size = input_size(cfg)
     outputs, metas = typical_outputs(network, size, settings.device, 400 if settings.small else CANDIDATES)
     yield from after_the_network(network, outputs, metas, settings)
     yield from whole(cfg, size, outputs, metas, settings)
@@ -49,8 +48,8 @@ def typical_outputs(network: nn.Module, size: int, device: torch.device, wanted:
     """
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     with torch.no_grad():
-        levels = network.extract_feat(torch.zeros(1, 3, size, size))
-    anchors = network.bbox_head.anchors([level.shape[-2:] for level in levels], levels[0].device)
+        *_, levels = network.predict(torch.zeros(1, 3, size, size))
+    anchors = network.bbox_head.anchors(levels, torch.device('cpu'))
     classes = network.bbox_head.num_classes
     objects = torch.from_numpy(random_boxes(rng, (size, size), 12)).float()
     overlaps = bbox_overlaps(anchors.boxes, objects)
@@ -145,15 +144,14 @@ class Detecting:
     """Calling it detects in a batch, with a typical picture's outputs for each picture after the network."""
 
     def __init__(self, cfg: Any, variant: Variant, device: torch.device, outputs: Dict[str, Any], metas: Any):
-        kind = {} if variant.level == 'O0' else {'dtype': variant.dtype}
         self.device, self.metas = device, metas
         self.network = build_network(cfg).eval()
-        self.wrapper = MMDataParallel(self.network, device, precision=Precision(device, variant.level, **kind))
+        self.wrapper = MMDataParallel(self.network, device, precision=variant.precision(device))
         self.given = [outputs[name] for name in ('scores', 'deltas', 'anchors')]
 
     def forward(self, img: Tensor) -> None:
         with torch.no_grad(), self.wrapper.computing():
-            self.network.bbox_head(self.network.extract_feat(img))
+            self.network.predict(img)
         wait_for(self.device)
 
     def __call__(self, img: Tensor) -> None:

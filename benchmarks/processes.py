@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Iterator, List
+from typing import Dict, Iterator, List
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
@@ -17,15 +17,10 @@ import torch.distributed as dist
 
 from benchmarks.interleaved import Measure, scaled
 from benchmarks.machine import wait_for
-from benchmarks.settings import ROOT, Settings, build_network, read_config
-from benchmarks.variants import synthetic_batch
+from benchmarks.settings import ROOT, Settings, input_size, read_config
+from benchmarks.variants import Step, Variant, synthetic_batch
 from mmcv_need import device as devices
-from mmcv_need.builder import build_optimizer
 from mmcv_need.cores import all_cores
-from mmcv_need.data_parallel import MMDataParallel
-from mmcv_need.distributed import MMDistributedDataParallel
-from mmcv_need.optimizer import OptimizerStep
-from mmdet.apis.test import finish_batch
 
 COUNTS = (1, 2, 4)
 CONFIG = 'ssd_demo.py'
@@ -79,20 +74,15 @@ def be_one(kind: str, batch: int, steps: int) -> float:
     device = devices.select(kind, rank)
     torch.set_num_threads(1)
     cfg = read_config(CONFIG)
-    network = build_network(cfg).train()
     if count > 1:
         store = dist.FileStore(os.environ['STORE'], count)
         dist.init_process_group(devices.backend(device), store=store, rank=rank, world_size=count)
-    wrapper: Any = (MMDistributedDataParallel if count > 1 else MMDataParallel)(network, device, finish_batch)
-    optimizer = OptimizerStep(build_optimizer(network, cfg), buffers=network.buffers())
-    data = synthetic_batch(cfg.input_size, batch, cfg.model.bbox_head.num_classes, device, seed=rank)
+    step = Step(cfg, synthetic_batch(input_size(cfg), batch, cfg.model.bbox_head.num_classes, device, seed=rank), device,
+                Variant())
     seconds = []
     for number in range(steps + 3):
         start = time.perf_counter()
-        optimizer.zero_grad()
-        optimizer.backward(wrapper.train_step(data)['loss'])
-        optimizer.clip()
-        optimizer.step()
+        step()
         wait_for(device)
         if number >= 3:
             seconds.append(time.perf_counter() - start)

@@ -41,6 +41,11 @@ def read_config(name: str) -> Config:
     return canonical(cfg)
 
 
+def input_size(cfg: Any) -> int:
+    """Side of the square picture that its network takes."""
+    return cfg.model.bbox_head.anchor_generator.get('input_size') or cfg.input_size
+
+
 def build_network(cfg: Any, seed: int = 0) -> nn.Module:
     """Its network, with random weights from a seed."""
     torch.manual_seed(seed)

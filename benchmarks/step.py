@@ -11,7 +11,7 @@ from benchmarks.bare_stack import BareStack, ForwardBackward
 from benchmarks.interleaved import Measure, interleave, rates, scaled
 from benchmarks.machine import wait_for
 from benchmarks.reference_loss import per_image_loss
-from benchmarks.settings import Settings, build_network, read_config
+from benchmarks.settings import Settings, build_network, input_size, read_config
 from benchmarks.torchvision_step import torchvision_steps
 from benchmarks.variants import CONTIGUOUS, VARIANTS, Step, Variant, synthetic_batch, usable
 from benchmarks.waits import count_waits
@@ -34,7 +34,7 @@ def measure(settings: Settings) -> Iterator[Measure]:
 def steps_of(settings: Settings, config: str, batches: Any) -> Iterator[Measure]:
     cfg, device = read_config(config), settings.device
     variants = usable(VARIANTS, device)
-    size = cfg.model.bbox_head.anchor_generator.get('input_size') or cfg.input_size
+    size = input_size(cfg)
     for pictures in batches:
         batch = synthetic_batch(size, pictures, cfg.model.bbox_head.num_classes, device)
         steps = {name: Step(cfg, batch, device, variant) for name, variant in variants.items()}
@@ -122,9 +122,8 @@ def timed_parts(step: Step) -> Dict[str, float]:
     batch = step.wrapper.on_device(step.batch)
     parts['colours and normalisation'] = lap()
     with step.wrapper.computing():
-        levels = network.extract_feat(batch['img'])
-        scores, deltas = network.bbox_head(levels)
-        anchors = network.bbox_head.anchors([level.shape[-2:] for level in levels], levels[0].device)
+        scores, deltas, levels = network.predict(batch['img'])
+        anchors = network.bbox_head.anchors(levels, step.device)
         parts['forward'] = lap()
         network.train_cfg.assigner.assign(anchors, batch['gt_bboxes'], batch['gt_labels'])
         parts['assignment'] = lap()
@@ -145,10 +144,9 @@ def losses(say: Any, title: str, step: Step, settings: Settings) -> Iterator[Mea
     """Assignment and loss, both ways, beside those that go picture by picture."""
     network, batch = step.network, step.batch
     with torch.no_grad():
-        levels = network.extract_feat(step.wrapper.on_device(batch)['img'])
-        outputs = network.bbox_head(levels)
+        *outputs, levels = network.predict(step.wrapper.on_device(batch)['img'])
     scores, deltas = (output.detach().requires_grad_() for output in outputs)
-    anchors = network.bbox_head.anchors([level.shape[-2:] for level in levels], levels[0].device)
+    anchors = network.bbox_head.anchors(levels, step.device)
     truths = [(boxes[labels >= 0], labels[labels >= 0]) for boxes, labels in zip(batch['gt_bboxes'], batch['gt_labels'])]
 
     def both_ways(found: Mapping[str, torch.Tensor]) -> None:

@@ -11,11 +11,10 @@ from benchmarks.pictures import random_boxes
 from benchmarks.settings import build_network
 from mmcv_need import device as devices
 from mmcv_need.builder import build_optimizer
-from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import UserError
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
-from mmdet.apis.test import finish_batch
+from mmdet.apis.train import wrap
 from mmdet.core.image.pixels import NO_FILL, PixelOps, row_of
 from mmdet.datasets.loader.collate import pad_rows, padded_length
 
@@ -31,6 +30,10 @@ class Variant(NamedTuple):
     channels_last: bool = True
     options: Tuple[Tuple[str, Any], ...] = ()
 
+    def precision(self, device: torch.device) -> Precision:
+        """On a device; float32 has no half to name."""
+        return Precision(device) if self.level == 'O0' else Precision(device, self.level, dtype=self.dtype)
+
 
 CONTIGUOUS = 'fp32, contiguous'
 VARIANTS: Dict[str, Variant] = {
@@ -41,7 +44,8 @@ VARIANTS: Dict[str, Variant] = {
 
 
 class Step:
-    """The real training step on a batch that is already there: wrapper and OptimizerStep, as the runner calls them.
+    """The real training step on a batch that is already there: wrapper and OptimizerStep, as the runner calls them; that of
+    one of several processes where there is a process group.
 
     Args:
         cfg: in canonical form.
@@ -54,10 +58,9 @@ class Step:
     def __init__(self, cfg: Any, batch: Dict[str, Any], device: torch.device, variant: Variant, may_wait: Any = None):
         cfg = copy.deepcopy(cfg)
         cfg.merge_from_dict(dict(variant.options))
-        kind = {} if variant.level == 'O0' else {'dtype': variant.dtype}
-        self.device, self.precision = device, Precision(device, variant.level, **kind)
+        self.device, self.precision = device, variant.precision(device)
         self.network = build_network(cfg).train()
-        self.wrapper = MMDataParallel(self.network, device, finish_batch, self.precision)
+        self.wrapper = wrap(self.network, cfg, device, self.precision)
         self.batch = dict(batch)
         if not variant.channels_last:
             self.network.to(memory_format=torch.contiguous_format)
