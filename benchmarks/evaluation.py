@@ -12,14 +12,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from benchmarks.interleaved import Measure, interleave
-from benchmarks.pictures import random_boxes
+from benchmarks.pictures import NUM_CLASSES, annotation, random_boxes, write_content
 from benchmarks.settings import Settings
 from mmdet.core.evaluation.coco_api import PrecisionRecall, find_evaluator, match, result_rows
 from mmdet.core.evaluation.coco_summary import OFFICIAL_MAX_DETS, SIZES, average_precision, average_recall
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.coco import CocoDataset
 
-NUM_CLASSES, SIZE = 80, (640, 480)
+SIZE = 640, 480
 PICTURES, DETECTIONS, TRUTHS = 5000, 200, 7.3  # of val2017, of SSD, and COCO's mean a picture
 
 
@@ -54,15 +54,13 @@ def generate(folder: Path, pictures: int, seed: int = 0) -> Tuple[Path, List[Det
     for number in range(1, pictures + 1):
         truths = random_boxes(rng, SIZE, 1 + rng.poisson(TRUTHS - 1)).round(2)
         labels = rng.integers(NUM_CLASSES, size=len(truths))
-        for (x1, y1, x2, y2), label in zip(truths.tolist(), labels.tolist()):
-            annotations.append({'id': len(annotations) + 1, 'image_id': number, 'category_id': label + 1, 'area':
-                                (x2 - x1) * (y2 - y1), 'bbox': [x1, y1, x2 - x1, y2 - y1], 'iscrowd': int(rng.random() < 0.01)})
+        for box, label in zip(truths.tolist(), labels.tolist()):
+            annotations.append(annotation(len(annotations) + 1, number, label, box, crowd=rng.random() < 0.01))
         results.append(detections(rng, truths, labels))
     images = [{'id': number, 'file_name': f'{number}.jpg', 'width': SIZE[0], 'height': SIZE[1]}
               for number in range(1, pictures + 1)]
-    categories = [{'id': number + 1, 'name': f'class {number + 1}'} for number in range(NUM_CLASSES)]
     path = folder / 'instances.json'
-    path.write_bytes(orjson.dumps({'images': images, 'annotations': annotations, 'categories': categories}))
+    write_content(path, images, annotations)
     return path, results
 
 

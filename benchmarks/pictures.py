@@ -5,7 +5,7 @@ What a JPEG costs to decode is mostly its bytes, so that these cost what photogr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -33,13 +33,22 @@ def make_pictures(folder: Path, count: int, seed: int = 0) -> None:
         name = f'{number:012d}.jpg'
         (folder / FOLDER / name).write_bytes(encode(draw(rng, size, boxes), target=int(rng.uniform(140_000, 200_000))))
         images.append({'id': number, 'file_name': name, 'width': size[0], 'height': size[1]})
-        for x1, y1, x2, y2 in boxes.round(2).tolist():
-            category = int(rng.integers(NUM_CLASSES)) + 1
-            annotations.append({'id': len(annotations) + 1, 'image_id': number, 'category_id': category,
-                                'bbox': [x1, y1, x2 - x1, y2 - y1], 'area': (x2 - x1) * (y2 - y1), 'iscrowd': 0})
+        for box in boxes.round(2).tolist():
+            annotations.append(annotation(len(annotations) + 1, number, int(rng.integers(NUM_CLASSES)), box))
+    write_content(folder / ANNOTATIONS, images, annotations)
+
+
+def annotation(number: int, picture: int, label: int, box: Sequence[float], crowd: bool = False) -> Dict[str, Any]:
+    """A record of a COCO file, of a box x1, y1, x2, y2."""
+    x1, y1, x2, y2 = box
+    return {'id': number, 'image_id': picture, 'category_id': label + 1, 'bbox': [x1, y1, x2 - x1, y2 - y1],
+            'area': (x2 - x1) * (y2 - y1), 'iscrowd': int(crowd)}
+
+
+def write_content(path: Path, images: List[Dict[str, Any]], annotations: List[Dict[str, Any]]) -> None:
+    """A COCO file of these records, with NUM_CLASSES categories."""
     categories = [{'id': number + 1, 'name': f'class {number + 1}'} for number in range(NUM_CLASSES)]
-    content = {'images': images, 'annotations': annotations, 'categories': categories}
-    (folder / ANNOTATIONS).write_bytes(orjson.dumps(content))
+    path.write_bytes(orjson.dumps({'images': images, 'annotations': annotations, 'categories': categories}))
 
 
 def random_boxes(rng: np.random.Generator, size: Tuple[int, int], count: int) -> np.ndarray:
