@@ -21,17 +21,17 @@ def written_atomically(path: str, mode: int = 0o666) -> Iterator[BinaryIO]:
         OSError: it cannot be written.
     """
     temporary = f'{path}.tmp.{os.getpid()}'
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, 'O_NOFOLLOW', 0)  # a killed process may have had our number
     try:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)  # of a process that was killed and had our number
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), 'wb') as file:
+        with open(os.open(temporary, flags, mode), 'wb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
+        raise
 
 
 def write_atomically(path: str, data: bytes) -> None:
