@@ -17,7 +17,7 @@ FINISHED = 'finished.json'
 CHECKPOINT = re.compile(r'(best_.+_)?(epoch|iter)_\d+\.pth')
 WRITTEN = rf'({CHECKPOINT.pattern}|latest\.pth|last_checkpoint|{re.escape(FINISHED)})'
 LEFTOVER = re.compile(WRITTEN + r'\.tmp\.(?P<process>\d{1,9})')  # of a process that was killed while it wrote
-OF_A_RUN = re.compile(rf'{WRITTEN}|{LEFTOVER.pattern}|' + r'\d{8}_\d{6}\.log(\.json)?')
+OF_A_RUN = re.compile(rf'{WRITTEN}|{LEFTOVER.pattern}|' + r'\d{8}_\d{6}\.(log(\.json)?|bad_data\.txt)')
 EVENTS, EVENT_FILE = 'tf_logs', re.compile(r'events\.out\.tfevents\..+')  # of TensorBoard
 
 MARKS = ('latest.pth', 'last_checkpoint', FINISHED)  # speak of other files

@@ -137,8 +137,9 @@ def main(arguments: Sequence[str]) -> Optional[int]:
             logger.info('--%s has no effect: %s', name.replace('_', '-'), IDLE[name])
     for idle in (*idle_options(args, device, world_size), *idle_stack_options(cfg, device)):
         logger.info(idle)
-    loading = build(cfg, DataSettings, key='data').loading('test', device)
-    loader = eval_loader(dataset, rank=rank, world_size=world_size, **loading)
+    data = build(cfg, DataSettings, key='data')
+    loader = eval_loader(dataset, rank=rank, world_size=world_size, **data.loading('test', device),
+                         bad=data.bad_pictures(dataset))
     precision = build_precision(cfg, device)
     logger.info('Precision: %s', precision)
     results = test_detector(MMDataParallel(model, device, finish_batch, precision), loader)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Iterator, Sequence
+from typing import Any, Dict, Iterator, Sequence
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
@@ -15,8 +15,13 @@ from mmdet.datasets import DATASETS
 def build_dataset(cfg: Config, section: str, **given: Any) -> Any:
     """The dataset of `data.train`, `data.val` or `data.test`; `given` are defaults for what the config does not say."""
     cfg = copy.deepcopy(cfg)
-    cfg.data[section] = with_defaults(cfg.data[section], **given)
+    cfg.data[section] = with_defaults(cfg.data[section], **given, **policy(cfg))
     return build(cfg, DATASETS, key=f'data.{section}')
+
+
+def policy(cfg: Config) -> Dict[str, str]:
+    """What a dataset is told of `data.bad_data`; nothing where that is the default, which any dataset can do with."""
+    return {'bad_data': 'skip'} if cfg.data.get('bad_data') == 'skip' else {}
 
 
 def build_val_losses(cfg: Config, trained: Sequence[str]) -> Any:
@@ -36,7 +41,7 @@ def build_val_losses(cfg: Config, trained: Sequence[str]) -> Any:
                           f'data.train'.lstrip(': '))
     for dataset in themselves(cfg.data['val']):
         dataset.pop('test_mode', None)
-        dataset['pipeline'] = copy.deepcopy(pipeline)
+        dataset.update(pipeline=copy.deepcopy(pipeline), **policy(cfg))
     found = build(cfg, DATASETS, key='data.val')
     check_same_classes(cfg, found, trained)
     return found

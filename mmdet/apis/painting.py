@@ -10,7 +10,7 @@ import numpy as np
 from mmcv_need.errors import DataError, UserError
 from mmdet.core.post_processing.detections import Detections
 from mmdet.core.visualization import draw_detections
-from mmdet.datasets.pipelines.loading import read_image
+from mmdet.datasets.picture_files import read_image
 from mmdet.datasets.wrappers import ConcatDataset, Resampled
 
 

@@ -41,6 +41,11 @@ def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[Ev
         runner.register_hook(asked_for, place='PROFILE_TYPE')
 
 
+def bad_list(runner: EpochBasedRunner) -> str:
+    """The file in which a run lists what it skips of its data."""
+    return os.path.join(runner.work_dir, f'{runner.timestamp}.bad_data.txt')
+
+
 def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classes: Sequence[str]) -> Optional[EvalHook]:
     """The hook that evaluates on `data.val`, if the config asks for evaluation. `classes`: of the training data."""
     if not evaluates(cfg):
@@ -55,7 +60,8 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     config_options(cfg, dataset)
     names = dataset.metric_names(**settings.options) if hasattr(dataset, 'metric_names') else None
     check_save_best(cfg, settings.when['save_best'], names)
-    loader = eval_loader(dataset, rank=runner.rank, world_size=runner.world_size, **data.loading('val', runner.device))
+    loader = eval_loader(dataset, rank=runner.rank, world_size=runner.world_size, **data.loading('val', runner.device),
+                         bad=data.bad_pictures(dataset, bad_list(runner)))
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
         results = test_detector(runner.model, loader)

@@ -11,6 +11,8 @@ from mmcv_need.dist_utils import TIMEOUT
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.registry import LAZY
+from mmdet.datasets.loader.bad_pictures import BadPictures
+from mmdet.datasets.pictures import POLICIES
 
 
 class LoaderSettings:
@@ -29,16 +31,25 @@ class DataSettings:
         colours_on: where colours are distorted and pictures normalised, on the 'device' or in the 'worker' that loads them;
             None chooses by the device.
         train_dataloader, val_dataloader, test_dataloader: what one of them does otherwise.
+        bad_data: whether pictures, boxes and records that cannot be used are an 'error', or left out, counted and listed: 'skip'.
+        max_bad_data: with 'skip': the share of pictures, and of records, that may be left out.
     """
     config_parts = {'train': LAZY, 'val': LAZY, 'test': LAZY, 'train_dataloader': LoaderSettings,
                     'val_dataloader': LoaderSettings, 'test_dataloader': LoaderSettings}
 
     def __init__(self, train: Any = None, val: Any = None, test: Any = None, samples_per_gpu: int = 1, workers_per_gpu: int = 2,
                  colours_on: Optional[str] = None, train_dataloader: Optional[LoaderSettings] = None,
-                 val_dataloader: Optional[LoaderSettings] = None, test_dataloader: Optional[LoaderSettings] = None):
+                 val_dataloader: Optional[LoaderSettings] = None, test_dataloader: Optional[LoaderSettings] = None,
+                 bad_data: str = 'error', max_bad_data: float = 0.001):
+        if bad_data not in POLICIES:
+            raise ConfigError(f"bad_data {bad_data!r}: expected {' or '.join(map(repr, POLICIES))}")
+        if not 0 <= max_bad_data <= 1:
+            raise ConfigError(f'max_bad_data {max_bad_data!r}: expected a share of the data, from 0 to 1, such as 0.001')
         if colours_on not in (None, 'device', 'worker'):
             raise ConfigError(f"colours_on {colours_on!r}: expected 'device' or 'worker'")
         self.train, self.val, self.test = train, val, test
+        self.skips = bad_data == 'skip'
+        self.max_bad_data = max_bad_data
         self.colours_on = colours_on
         self.samples_per_gpu = samples_per_gpu
         self.workers_per_gpu = workers_per_gpu
@@ -59,6 +70,10 @@ class DataSettings:
         samples, workers = self.for_section(section)
         finish = self.colours_on == 'worker' if self.colours_on else not devices.finishes_pictures(device)
         return {'samples_per_gpu': samples, 'workers': workers, 'pin_memory': device.type != 'cpu', 'finish': finish}
+
+    def bad_pictures(self, dataset: Any, path: Optional[str] = None) -> Optional[BadPictures]:
+        """What counts the pictures that a loader skips, and lists them in a file; None where they are an error."""
+        return BadPictures(dataset, self.max_bad_data, path) if self.skips else None
 
 
 class EvaluationSettings:

@@ -12,6 +12,7 @@ from mmcv_need.dist_utils import broadcast_buffers, gather_rows, get_dist_info
 from mmcv_need.prefetch import on_side_stream
 from mmdet.core.image.pixels import finish_pixels
 from mmdet.core.post_processing.detections import Detections
+from mmdet.datasets.loader.bad_pictures import REPLACED, of_batch
 
 
 def finish_batch(batch: Dict[str, Any]) -> Dict[str, Any]:
@@ -60,7 +61,10 @@ def detect(model: Any, batch: Union[Dict[str, Any], List[Dict[str, Any]]]) -> Li
     if isinstance(batch, dict):
         (imgs,), (metas,) = imgs, metas
     with model.computing():
-        return model.module(img=imgs, img_metas=metas, return_loss=False, rescale=True)
+        found = model.module(img=imgs, img_metas=metas, return_loss=False, rescale=True)
+    # Nothing is found in a picture that could not be used and was skipped.
+    return [Detections(*(part[:0] for part in picture)) if REPLACED in meta else picture
+            for picture, meta in zip(found, of_batch(batch))]
 
 
 def _to_rows(shard: Sequence[Detections], indices: Sequence[int]) -> np.ndarray:

@@ -22,7 +22,7 @@ from mmcv_need.registry import build
 from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.apis.classes import check_classes
 from mmdet.apis.datasets import build_val_losses
-from mmdet.apis.run_hooks import evaluation, register_hooks
+from mmdet.apis.run_hooks import bad_list, evaluation, register_hooks
 from mmdet.apis.settings import DataSettings, OptimizerSettings
 from mmdet.apis.test import finish_batch
 from mmdet.apis.workflow import has_val, workflow_of
@@ -97,4 +97,4 @@ def wrap(model: nn.Module, cfg: Config, device: torch.device, precision: Precisi
 def loader_of(dataset: Any, section: str, cfg: Config, data: DataSettings, runner: EpochBasedRunner) -> Any:
     """Batches to compute losses of, as `data` says for a section."""
     return train_loader(dataset, seed=cfg.seed, rank=runner.rank, world_size=runner.world_size,
-                        **data.loading(section, runner.device))
+                        **data.loading(section, runner.device), bad=data.bad_pictures(dataset, bad_list(runner)))

@@ -44,6 +44,11 @@ class Columns(NamedTuple):
     labels: np.ndarray
     kinds: np.ndarray
 
+    def of_boxes(self, kept: np.ndarray) -> Columns:
+        """The same pictures with some of their boxes. `kept`: (B,) bool."""
+        first = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])[self.first]
+        return self._replace(first=first, bboxes=self.bboxes[kept], labels=self.labels[kept], kinds=self.kinds[kept])
+
 
 class Annotations:
     """Some pictures of the columns, in an order, with the boxes of some categories.

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
 
 from mmcv_need.arguments import listed
 from mmdet.core.evaluation.coco_metric import CocoMetric
@@ -12,8 +14,9 @@ from mmdet.core.evaluation.recall import PROPOSAL_NUMS
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.coco_classes import COCO_CLASSES
-from mmdet.datasets.coco_reader import choose_categories, read_table
-from mmdet.datasets.coco_table import annotations_of, content_of
+from mmdet.datasets.coco_reader import choose_categories, read_table, sound_table
+from mmdet.datasets.coco_table import annotations_of, content_of, corners_of
+from mmdet.datasets.defects import Defect
 from mmdet.datasets.pictures import AnnotatedPictures, class_names
 
 
@@ -33,13 +36,20 @@ class CocoDataset(AnnotatedPictures):
         img_prefix: folder of the pictures.
         test_mode: all pictures, without their boxes; the file need not have any, as those of COCO's test sets.
         filter_empty_gt: whether training leaves out pictures without annotations of the wanted classes.
+        bad_data: whether a record that cannot be used is an 'error', or to be left out: 'skip'.
     """
     CLASSES = COCO_CLASSES
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
-                 data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
+                 data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
+                 bad_data: str = 'error'):
         path = os.path.join(data_root or '', ann_file)
-        self._table = table = read_table(path, annotated=not test_mode)
+        skipped: List[Defect] = []
+        if bad_data == 'skip':
+            table, skipped = sound_table(path, annotated=not test_mode)
+        else:
+            table = read_table(path, annotated=not test_mode)
+        self._table = table
         wanted = None if classes is None else class_names(classes)
         self.cat_ids, names = choose_categories(path, table.categories, wanted)
         if wanted is None and set(self.CLASSES) <= set(names):
@@ -48,7 +58,11 @@ class CocoDataset(AnnotatedPictures):
         _announce_order(path, names, names if wanted is None else wanted, 'COCO' if classes is None else '`classes`')
         self._metric: Optional[CocoMetric] = None
         super().__init__(path, annotations_of(table, self.cat_ids), names, pipeline, os.path.join(data_root or '', img_prefix),
-                         test_mode, filter_empty_gt, unannotated='' if table.annotated else f'{path}: has no annotations')
+                         test_mode, filter_empty_gt, unannotated='' if table.annotated else f'{path}: has no annotations',
+                         bad_data=bad_data, skipped=skipped)
+
+    def _as_given(self) -> Tuple[np.ndarray, np.ndarray]:
+        return corners_of(self._table), self._table.columns.labels < 0
 
     def check_metrics(self, metric: Union[str, Sequence[str]] = 'bbox', where: str = '',
                       proposal_nums: Sequence[int] = PROPOSAL_NUMS, iou_thrs: Union[float, Sequence[float], None] = None,
@@ -70,7 +84,7 @@ class CocoDataset(AnnotatedPictures):
         """COCO metrics of detections, one for each picture in order; see core/evaluation/coco_metric.py."""
         self.require_annotations()
         if self._metric is None:
-            self._metric = CocoMetric(content_of(self._table), self.annotations.ids, self.cat_ids, self.CLASSES)
+            self._metric = CocoMetric(content_of(self._table, self.used_boxes), self.annotations.ids, self.cat_ids, self.CLASSES)
         return self._metric(results, metric=metric, logger=logger, classwise=classwise, proposal_nums=proposal_nums,
                             iou_thrs=iou_thrs, metric_items=metric_items)
 

@@ -8,7 +8,9 @@ from mmcv_need.errors import DataError, did_you_mean
 from mmcv_need.serialization.json_files import read_json
 from mmdet.datasets.annotation_store import stored
 from mmdet.datasets.coco_records import check_unique, text, whole
+from mmdet.datasets.coco_sound import sound_records
 from mmdet.datasets.coco_table import CocoTable, build_table
+from mmdet.datasets.defects import Defect
 from mmdet.datasets.json_tables import Piece, Unreadable, pieces
 
 WHERE_COCO_GOES = ('Download COCO 2017 from https://cocodataset.org/#download and unpack it so that data/coco/ holds '
@@ -34,18 +36,34 @@ def read_table(path: str, annotated: bool = True) -> CocoTable:
     return table
 
 
+def sound_table(path: str, annotated: bool = True) -> Tuple[CocoTable, List[Defect]]:
+    """The table of the records that can be used, and what is wrong with the others.
+
+    Raises:
+        DataError: missing, not JSON, or not of COCO's shape.
+    """
+    try:
+        table = read_table(path, annotated)
+        if not table.faults:
+            return table, []
+    except DataError:
+        if not os.path.isfile(path):
+            raise
+    content, skipped = sound_records(path, read_json(path))
+    return build_table(path, _checked(path, _whole_pieces(content))), skipped
+
+
 def parse(path: str) -> CocoTable:
     """The table, from the JSON itself. What cannot be read piece by piece is read as a whole, which says what is wrong."""
     try:
         return build_table(path, _checked(path, pieces(path)))
     except (Unreadable, OSError):
-        content = read_json(path)
-        tables = content if isinstance(content, dict) else {}
-        return build_table(path, _checked(path, [_whole_piece(key, value) for key, value in tables.items()]))
+        return build_table(path, _checked(path, _whole_pieces(read_json(path))))
 
 
-def _whole_piece(key: str, value: Any) -> Piece:
-    return Piece(key, 0 if isinstance(value, list) else None, value)
+def _whole_pieces(content: Any) -> List[Piece]:
+    tables = content if isinstance(content, dict) else {}
+    return [Piece(key, 0 if isinstance(value, list) else None, value) for key, value in tables.items()]
 
 
 def _checked(path: str, content: Iterable[Piece]) -> Iterator[Piece]:

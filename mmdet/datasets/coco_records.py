@@ -22,12 +22,17 @@ def fault(path: str, table: str, index: int, key: str, value: Any, expected: str
     return DataError(f'{path}: {table}[{index}].{key} is {value!r:.60}; expected {expected}')
 
 
+def same_id(path: str, table: str, first: int, second: int, number: Any) -> DataError:
+    """The error to raise for two records."""
+    return DataError(f'{path}: {table}[{first}] and {table}[{second}] have the same id {number}; ids must differ')
+
+
 def check_unique(path: str, table: str, ids: Sequence[Any]) -> None:
     """No id occurs twice. Nothing needs the ids of annotations, so what is none does not count."""
     seen: Dict[Any, int] = {}
     for i, number in enumerate(ids):
         if isinstance(number, (int, str)) and seen.setdefault(number, i) != i:
-            raise DataError(f'{path}: {table}[{seen[number]}] and {table}[{i}] have the same id {number}; ids must differ')
+            raise same_id(path, table, seen[number], i, number)
 
 
 def box(path: str, index: int, item: Mapping[str, Any]) -> Tuple[Sequence[float], float, bool, bool]:

@@ -91,8 +91,14 @@ def annotations_of(table: CocoTable, category_ids: Sequence[int]) -> Annotations
     return Annotations(table.columns, np.array([*labels, -1], dtype=np.int64))  # -1, a category that is not known, is last
 
 
-def content_of(table: CocoTable) -> Dict[str, Any]:
-    """The file's content, as far as a metric needs it."""
+def corners_of(table: CocoTable) -> np.ndarray:
+    """(B, 4) float64 x1, y1, x2, y2 of all boxes as the file has them."""
+    with np.errstate(over='ignore', invalid='ignore'):
+        return np.concatenate([table.xywh[:, :2], table.xywh[:, :2] + table.xywh[:, 2:]], axis=1)
+
+
+def content_of(table: CocoTable, used: np.ndarray) -> Dict[str, Any]:
+    """The file's content, as far as a metric needs it. `used`: (B,) bool, which boxes count."""
     ids = table.columns.ids.tolist()
     numbers = [category['id'] for category in table.categories] + [None]
     boxes = zip(np.repeat(ids, np.diff(table.columns.first)).tolist(), table.columns.labels.tolist(), table.xywh.tolist(),
@@ -100,7 +106,7 @@ def content_of(table: CocoTable) -> Dict[str, Any]:
     return {'images': [{'id': number, 'width': width, 'height': height}
                        for number, (width, height) in zip(ids, table.columns.sizes.tolist())],
             'annotations': [{'image_id': number, 'category_id': numbers[category], 'bbox': bbox, 'area': area, 'iscrowd': crowd}
-                            for number, category, bbox, area, crowd in boxes],
+                            for (number, category, bbox, area, crowd), counts in zip(boxes, used.tolist()) if counts],
             'categories': table.categories}
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -13,7 +14,7 @@ from mmdet.core.evaluation.mean_ap import area_under_curve
 from mmdet.core.evaluation.voc_metric import VocMetric
 from mmdet.datasets.annotations import IGNORED, WANTED, Picture, in_columns
 from mmdet.datasets.builder import DATASETS, PIPELINES
-from mmdet.datasets.pictures import AnnotatedPictures, class_names
+from mmdet.datasets.pictures import AnnotatedPictures, class_names, usable
 
 NOTHING = {'bboxes': [], 'labels': []}
 
@@ -35,18 +36,22 @@ class CustomDataset(AnnotatedPictures):
         img_prefix: folder of the pictures.
         test_mode: all pictures, without their boxes.
         filter_empty_gt: whether training leaves out pictures without boxes.
+        bad_data: whether a record that cannot be used is an 'error', or to be left out: 'skip'.
     """
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str]],
-                 data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True):
+                 data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
+                 bad_data: str = 'error'):
         path, names = os.path.join(data_root or '', ann_file), class_names(classes)
         records = load_list(path)
         bare = [i for i, item in enumerate(records) if test_mode and isinstance(item, Mapping) and 'ann' not in item]
         for i in bare:
             records[i] = {**records[i], 'ann': NOTHING}
-        pictures = [_picture(f'{path}: record {i}', i, item, len(names)) for i, item in enumerate(records)]
+        pictures, skipped = usable((partial(_picture, f'{path}: record {i}', i, item, len(names))
+                                    for i, item in enumerate(records)), bad_data)
         super().__init__(path, in_columns(pictures), names, pipeline, os.path.join(data_root or '', img_prefix), test_mode,
-                         filter_empty_gt, unannotated=f"{path}: record {bare[0]} has no 'ann'" if bare else '')
+                         filter_empty_gt, unannotated=f"{path}: record {bare[0]} has no 'ann'" if bare else '',
+                         bad_data=bad_data, skipped=skipped)
         self.metric = VocMetric(names, area_under_curve)
 
     def get_cat_ids(self, index: int) -> List[int]:

@@ -2,18 +2,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple, Union
 
 import numpy as np
 
 from mmcv_need.arguments import listed
-from mmcv_need.errors import DataError
+from mmcv_need.errors import ConfigError, DataError
 from mmdet.core.evaluation.recall import PROPOSAL_NUMS
 from mmdet.core.evaluation.voc_metric import VocMetric, check_metrics, metric_names
 from mmdet.core.post_processing.detections import Detections
-from mmdet.datasets.annotations import Annotations
+from mmdet.datasets.annotations import Annotations, Picture
+from mmdet.datasets.defects import Defect, defects_of, leading_out, serious, spoilt_boxes
 from mmdet.datasets.pipelines import Compose, Sample
 
+POLICIES = ('error', 'skip')
 MIN_SIDE = 32  # training leaves out pictures with a side below this, as MMDetection does
 
 
@@ -31,9 +33,13 @@ class AnnotatedPictures:
         test_mode: all pictures, without their boxes; else those that are of use for training.
         filter_empty_gt: whether training leaves out pictures without annotations of the wanted classes.
         unannotated: what a test file lacks to evaluate with, for messages; '' if nothing.
+        bad_data: what becomes of records that cannot be used: an 'error', or 'skip'.
+        skipped: records that the class of the file has left out.
 
     Attributes:
         CLASSES: names of the labels.
+        skipped: what is wrong with each record, box and picture that was left out.
+        used_boxes: (B,) bool, which boxes of the file were not left out.
         metric: VOC's, of these classes; set by each class that is evaluated with it.
         flag: (P,) uint8 1 where the picture is wider than high: batches are of one kind.
     """
@@ -41,13 +47,18 @@ class AnnotatedPictures:
     metric: VocMetric
 
     def __init__(self, ann_file: str, annotations: Annotations, classes: Sequence[str], pipeline: Sequence[Any],
-                 img_prefix: str, test_mode: bool, filter_empty_gt: bool, unannotated: str = ''):
+                 img_prefix: str, test_mode: bool, filter_empty_gt: bool, unannotated: str = '', bad_data: str = 'error',
+                 skipped: Sequence[Defect] = ()):
         self.ann_file = ann_file
         self.img_prefix = img_prefix
         self.test_mode = test_mode
         self.unannotated = unannotated
         self.pipeline = Compose(pipeline)
         self.CLASSES = tuple(classes)
+        self.skipped = list(skipped)
+        self._all = annotations
+        self.used_boxes = np.ones(len(annotations.columns.bboxes), dtype=bool)
+        annotations = self._sound(annotations, bad_data)
         self.annotations = annotations if test_mode else annotations.subset(_of_use(annotations, filter_empty_gt))
         if not len(self.annotations):
             raise DataError(f'{ann_file}: none of its {len(annotations)} pictures has a box of the wanted classes '
@@ -58,6 +69,39 @@ class AnnotatedPictures:
 
     def __len__(self) -> int:
         return len(self.annotations)
+
+    def defects(self) -> List[Defect]:
+        """All that is to be said of the file's pictures and boxes, but for what was skipped; see defects.py."""
+        corners, unknown = self._as_given()
+        return defects_of(self._all, corners, unknown, self.ann_file, MIN_SIDE)
+
+    def _as_given(self) -> Tuple[np.ndarray, np.ndarray]:
+        """(B, 4) float64 x1, y1, x2, y2 of all boxes of the file, and (B,) bool whether a box's category is unknown."""
+        corners = self._all.columns.bboxes.astype(np.float64)
+        return corners, np.zeros(len(corners), dtype=bool)
+
+    def _sound(self, annotations: Annotations, bad_data: str) -> Annotations:
+        """The pictures and boxes that can be used.
+
+        Raises:
+            ConfigError: `bad_data` is no policy.
+            DataError: a file name leads out of the folder of the pictures.
+        """
+        if bad_data not in POLICIES:
+            raise ConfigError(f"bad_data {bad_data!r}: expected {' or '.join(map(repr, POLICIES))}")
+        out = leading_out(annotations) if self.img_prefix else []
+        faults = [Defect('file name that leads out of its folder', f"{self.ann_file}: picture {annotations.columns.ids[i]}: file "
+                         f"name '{annotations.file_name(i)}' leads out of {self.img_prefix}; expected one below it") for i in out]
+        if bad_data == 'error':
+            if faults:
+                raise DataError(f"{faults[0].message}. Set img_prefix='' if the names are complete paths")
+            return annotations
+        self.skipped += faults + serious(self.defects())
+        columns, (corners, unknown) = annotations.columns, self._as_given()
+        masks = spoilt_boxes(corners, np.repeat(columns.sizes, np.diff(columns.first), axis=0), unknown)
+        self.used_boxes = ~np.logical_or.reduce(list(masks.values()))
+        used_pictures = np.setdiff1d(np.flatnonzero(annotations.sizes.min(axis=1) > 0), out)
+        return Annotations(columns.of_boxes(self.used_boxes), annotations.label_of).subset(used_pictures)
 
     def get_ann_info(self, index: int) -> Dict[str, np.ndarray]:
         return self.annotations.boxes_of(index)
@@ -118,6 +162,24 @@ def _of_use(annotations: Annotations, filter_empty_gt: bool) -> np.ndarray:
     """Indices of the pictures to train on. A picture whose boxes are all left out still counts as annotated."""
     large = annotations.sizes.min(axis=1) >= MIN_SIDE
     return np.flatnonzero(large & annotations.annotated if filter_empty_gt else large)
+
+
+def usable(records: Iterable[Callable[[], Picture]], bad_data: str) -> Tuple[List[Picture], List[Defect]]:
+    """The pictures of records, each of which is read by a call; and those that cannot be used, if they are to be skipped.
+
+    Raises:
+        DataError: of the first that cannot be used, if not.
+    """
+    pictures: List[Picture] = []
+    skipped: List[Defect] = []
+    for read in records:
+        try:
+            pictures.append(read())
+        except DataError as error:
+            if bad_data != 'skip':
+                raise
+            skipped.append(Defect('record that cannot be used', str(error)))
+    return pictures, skipped
 
 
 def class_names(classes: Union[str, Sequence[str]]) -> List[str]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any, Optional, Sequence, Union
 
 from mmcv_need.errors import ConfigError
@@ -9,7 +10,7 @@ from mmdet.core.evaluation.mean_ap import area_under_curve, eleven_point_mean
 from mmdet.core.evaluation.voc_metric import VocMetric
 from mmdet.datasets.annotations import in_columns
 from mmdet.datasets.builder import DATASETS, PIPELINES
-from mmdet.datasets.pictures import AnnotatedPictures, class_names
+from mmdet.datasets.pictures import AnnotatedPictures, class_names, usable
 from mmdet.datasets.voc_classes import VOC_CLASSES
 from mmdet.datasets.voc_reader import read_ids, read_picture
 
@@ -29,12 +30,14 @@ class VOCDataset(AnnotatedPictures):
         filter_empty_gt: whether training leaves out pictures without objects of the wanted classes.
         min_size: in training, boxes with a side below this are ignored.
         img_subdir, ann_subdir: folders of pictures and XML files in `img_prefix`.
+        bad_data: whether an XML that cannot be used is an 'error', or its picture to be left out: 'skip'.
     """
     CLASSES = VOC_CLASSES
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
-                 min_size: Optional[float] = None, img_subdir: str = 'JPEGImages', ann_subdir: str = 'Annotations'):
+                 min_size: Optional[float] = None, img_subdir: str = 'JPEGImages', ann_subdir: str = 'Annotations',
+                 bad_data: str = 'error'):
         path, folder = os.path.join(data_root or '', ann_file), os.path.join(data_root or '', img_prefix)
         self.year = _year(folder)
         if min_size and test_mode:
@@ -43,9 +46,11 @@ class VOCDataset(AnnotatedPictures):
         label_of = {name: label for label, name in enumerate(names)}
         if len(label_of) < len(names):
             raise ConfigError(f"classes: a name occurs twice in {', '.join(names)}")
-        pictures = [read_picture(os.path.join(folder, ann_subdir, f'{number}.xml'), number, f'{img_subdir}/{number}.jpg',
-                                 folder, label_of, min_size or 0) for number in read_ids(path)]
-        super().__init__(path, in_columns(pictures), names, pipeline, folder, test_mode, filter_empty_gt)
+        pictures, skipped = usable((partial(read_picture, os.path.join(folder, ann_subdir, f'{number}.xml'), number,
+                                            f'{img_subdir}/{number}.jpg', folder, label_of, min_size or 0)
+                                    for number in read_ids(path)), bad_data)
+        super().__init__(path, in_columns(pictures), names, pipeline, folder, test_mode, filter_empty_gt, bad_data=bad_data,
+                         skipped=skipped)
         # VOC's pixels have an extent: a box from 3 to 3 is one pixel wide
         self.metric = VocMetric(names, eleven_point_mean if self.year == 2007 else area_under_curve, extent=1)
 

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from mmcv_need.errors import DataError
 from mmdet.datasets.annotations import IGNORED, WANTED, Picture
-from mmdet.datasets.pipelines.loading import read_image
+from mmdet.datasets.picture_files import read_image
 
 WHERE_VOC_GOES = ('Download PASCAL VOC from http://host.robots.ox.ac.uk/pascal/VOC/ and unpack it so that data/VOCdevkit/ '
                   'holds VOC2007/ and VOC2012/ with Annotations/, ImageSets/ and JPEGImages/ in each (data/README.md), or say '

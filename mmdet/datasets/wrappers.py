@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -164,6 +164,17 @@ class ConcatDataset:
             found = dataset.evaluate(results[end - len(dataset):end], logger=logger, **options)
             metrics.update({f'{i}_{name}': value for name, value in found.items()})
         return metrics
+
+
+def own_datasets(dataset: Any) -> Iterator[Any]:
+    """The datasets with pictures of their own within wrappers, each once."""
+    if isinstance(dataset, ConcatDataset):
+        for part in dataset.datasets:
+            yield from own_datasets(part)
+    elif isinstance(dataset, Resampled):
+        yield from own_datasets(dataset.dataset)
+    else:
+        yield dataset
 
 
 def _names(dataset: Any) -> str:

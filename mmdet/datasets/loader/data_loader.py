@@ -7,7 +7,7 @@ import signal
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from mmcv_need.cores import available_cores
 from mmcv_need.errors import DataError, UserError
 from mmcv_need.failures import ended_by
 from mmcv_need.orphans import die_with_parent
+from mmdet.datasets.loader.bad_pictures import BadPictures, another, of_batch
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
 
@@ -34,11 +35,13 @@ class SeededSamples(Dataset):
     Args:
         dataset: has `sample(index, rng)`.
         seed: of the run.
+        skip: whether another picture takes the place of one that cannot be used (bad_pictures.py); else that is an error.
     """
 
-    def __init__(self, dataset: Any, seed: int):
+    def __init__(self, dataset: Any, seed: int, skip: bool = False):
         self.dataset = dataset
         self.seed = seed
+        self.skip = skip
 
     def __getitem__(self, key: Key) -> Any:
         """The sample, or the UserError that it ends in: a worker's exception would arrive as the text of a traceback."""
@@ -49,7 +52,12 @@ class SeededSamples(Dataset):
 
     def _sample(self, epoch: int, index: int) -> Any:
         rng = np.random.default_rng([self.seed, epoch, index])
-        item = self.dataset.sample(index, rng)
+        try:
+            item = self.dataset.sample(index, rng)
+        except DataError as error:
+            if not self.skip:
+                raise
+            return another(self.dataset, self.seed, index, rng, error)
         for _ in range(REPLACEMENTS):
             if item is not None:
                 return item
@@ -69,10 +77,12 @@ class EpochLoader:
         pin_memory: for devices that copy from pinned memory without waiting.
         finish: whether workers distort colours and normalise as well; else that is left to the device.
         seed: of torch's own generator, which hands seeds to the workers; it decides nothing of the samples.
+        bad: counts the pictures that were skipped, where they may be.
     """
 
     def __init__(self, samples: Dataset, sampler: Any, workers: int, pin_memory: bool = False, finish: bool = False,
-                 seed: int = 0):
+                 seed: int = 0, bad: Optional[BadPictures] = None):
+        self.bad = bad
         self.dataset = samples.dataset if isinstance(samples, SeededSamples) else samples
         self.sampler = sampler
         workers = min(workers, available_cores())
@@ -93,6 +103,8 @@ class EpochLoader:
             for batch in self._loader:
                 if isinstance(batch, UserError):
                     raise batch
+                if self.bad is not None:
+                    self.bad.look_at(of_batch(batch))
                 yield batch
         except (ConnectionError, EOFError, RuntimeError) as error:  # of the socket to a worker, or of what noticed its end
             ended = self._ended_worker()
@@ -122,12 +134,12 @@ def _start_worker(worker: int) -> None:
 
 
 def train_loader(dataset: Any, samples_per_gpu: int, workers: int, seed: int, rank: int = 0, world_size: int = 1,
-                 pin_memory: bool = False, finish: bool = False) -> EpochLoader:
+                 pin_memory: bool = False, finish: bool = False, bad: Optional[BadPictures] = None) -> EpochLoader:
     sampler = GroupBatchSampler(dataset.flag, samples_per_gpu, rank, world_size, seed)
-    return EpochLoader(SeededSamples(dataset, seed), sampler, workers, pin_memory, finish, seed)
+    return EpochLoader(SeededSamples(dataset, seed, bad is not None), sampler, workers, pin_memory, finish, seed, bad)
 
 
 def eval_loader(dataset: Any, samples_per_gpu: int, workers: int, rank: int = 0, world_size: int = 1,
-                pin_memory: bool = False, finish: bool = False) -> EpochLoader:
+                pin_memory: bool = False, finish: bool = False, bad: Optional[BadPictures] = None) -> EpochLoader:
     sampler = ShardBatchSampler(len(dataset), samples_per_gpu, rank, world_size)
-    return EpochLoader(SeededSamples(dataset, 0), sampler, workers, pin_memory, finish)
+    return EpochLoader(SeededSamples(dataset, 0, bad is not None), sampler, workers, pin_memory, finish, bad=bad)

@@ -4,37 +4,13 @@ from __future__ import annotations
 import os
 from typing import Any, Mapping, Optional
 
-import cv2
 import numpy as np
 
-from mmcv_need.errors import ConfigError, DataError
+from mmcv_need.errors import ConfigError
 from mmdet.datasets.builder import PIPELINES
+from mmdet.datasets.picture_files import check_size, read_image
 from mmdet.datasets.pipelines.plan import Plan
 from mmdet.datasets.pipelines.sample import Sample
-
-
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """(h, w, 3) uint8 B, G, R from the bytes of a picture file; EXIF rotation applied.
-
-    Raises:
-        DataError: not a picture, or a damaged one. Bytes are decoded rather than the file, because OpenCV turns a
-            truncated file into a picture with grey in it.
-    """
-    img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if img is None:
-        raise DataError(f'{name}: not a picture that OpenCV can decode, or a damaged one ({len(data)} bytes). '
-                        f'Replace the file or remove its record from the annotations')
-    return img
-
-
-def read_image(path: str) -> np.ndarray:
-    try:
-        with open(path, 'rb') as file:
-            data = file.read()
-    except OSError as error:
-        raise DataError(f'{path}: the picture cannot be read ({error.strerror}). Check img_prefix and the file names '
-                        f'in the annotations') from error
-    return decode_image(data, path)
 
 
 @PIPELINES.register_module()
@@ -57,7 +33,11 @@ class LoadImageFromFile:
     def __call__(self, sample: Sample) -> Sample:
         info = sample['img_info']
         name = os.path.join(sample.get('img_prefix') or '', info['filename'])
-        img = info['array'] if 'array' in info else read_image(name)
+        if 'array' in info:
+            img = info['array']
+        else:
+            img = read_image(name)
+            check_size(img, info, name)
         sample.plan = Plan(img)
         sample.update(filename=name, ori_filename=info['filename'], ori_shape=img.shape, flip=False, flip_direction=None,
                       scale_factor=np.ones(4, dtype=np.float32), bbox_fields=[], img_fields=['img'])

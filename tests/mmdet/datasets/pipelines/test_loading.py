@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mmcv_need.errors import ConfigError, DataError
+from mmdet.datasets.picture_files import decode_image, read_image
 from mmdet.datasets.pipelines import Compose, Sample
 from mmdet.datasets.pipelines.formatting import Collect, DefaultFormatBundle, ImageToTensor
-from mmdet.datasets.pipelines.loading import LoadAnnotations, LoadImageFromFile, decode_image, read_image
+from mmdet.datasets.pipelines.loading import LoadAnnotations, LoadImageFromFile
 from mmdet.datasets.pipelines.plan import render
 
 
