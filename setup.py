@@ -18,8 +18,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdet', 'mmdet.*', 'mmcv_need', 'mmcv_need.*']),
+    package_data={'mmdet.apis': ['*.html']},
     python_requires='>=3.8',
     install_requires=['numpy', 'orjson', 'pycocotools', 'rich'],  # torch and cv2: see README, "Install"
-    extras_require={'cv2': ['opencv-python-headless'], 'fast': ['hotcoco>=1.3,<2'], 'yaml': ['PyYAML'],
+    extras_require={'cv2': ['opencv-python-headless'], 'fast': ['hotcoco>=1.3,<2'], 'yaml': ['PyYAML'], 'page': ['jinja2'],
                     'tensorboard': ['tensorboard'], 'npu': ['torch_npu']},
 )

@@ -25,15 +25,20 @@ from mmdet.apis.settings import DistSettings
 from mmdet.apis.stack_options import apply_stack_options
 
 
-def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
-    """Options of every tool. `options_mean`: what `--options` is the old name of."""
-    parser.add_argument('--device', default='auto', help=f"auto (the first of these that is here), {', '.join(devices.KINDS)}, "
-                                                         f'or one with a card, such as {next(iter(devices.KINDS))}:1')
+def add_config_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
+    """Options that change the config. `options_mean`: what `--options` is the old name of."""
     parser.add_argument('--data-root', metavar='DIR', help="folder to use wherever the config uses its data_root")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change the config, e.g. data.samples_per_gpu=4 data.train.times=1')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help=f'old name of {options_mean}')
+
+
+def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
+    """Options of every tool that runs a network. `options_mean`: as above."""
+    parser.add_argument('--device', default='auto', help=f"auto (the first of these that is here), {', '.join(devices.KINDS)}, "
+                                                         f'or one with a card, such as {next(iter(devices.KINDS))}:1')
+    add_config_options(parser, options_mean)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes of this run')
     parser.add_argument('--local_rank', '--local-rank', type=int, help='set by old launchers')
 

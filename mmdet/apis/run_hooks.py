@@ -13,6 +13,7 @@ from mmcv_need.hooks.profiler import profiler_of_environment
 from mmcv_need.registry import build
 from mmdet.apis.checks import check_has_metrics, evaluates
 from mmdet.apis.classes import check_same_classes
+from mmdet.apis.dataset_check import check_before_run
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import POLICIES, with_policy_hook
 from mmdet.apis.evaluation import check_save_best, config_options
@@ -55,6 +56,7 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
     check_has_metrics(cfg, 'data.val', cfg.data['val'])
     dataset = build_dataset(cfg, 'val', test_mode=True)
     check_same_classes(cfg, dataset, classes)
+    on_rank_0(partial(check_before_run, dataset, 'data.val', data, runner.logger))
     named = [settings.options['metric']] if 'metric' in settings.options else []
     dataset.check_metrics(*named, where=cfg.where('evaluation.metric'))
     config_options(cfg, dataset)

@@ -31,7 +31,8 @@ class DataSettings:
         colours_on: where colours are distorted and pictures normalised, on the 'device' or in the 'worker' that loads them;
             None chooses by the device.
         train_dataloader, val_dataloader, test_dataloader: what one of them does otherwise.
-        bad_data: whether pictures, boxes and records that cannot be used are an 'error', or left out, counted and listed: 'skip'.
+        bad_data: whether pictures, boxes and records that cannot be used are an 'error', or left out, counted and listed:
+            'skip'.
         max_bad_data: with 'skip': the share of pictures, and of records, that may be left out.
     """
     config_parts = {'train': LAZY, 'val': LAZY, 'test': LAZY, 'train_dataloader': LoaderSettings,

@@ -1,6 +1,7 @@
 """Wire a training run together: wrapper, optimizer, loaders, runner, hooks."""
 from __future__ import annotations
 
+from functools import partial
 from logging import Logger
 from typing import Any, Callable, Dict, Optional
 
@@ -12,7 +13,7 @@ from mmcv_need.checkpoint import Loaded, read_checkpoint
 from mmcv_need.compiling import Compiling
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
-from mmcv_need.dist_utils import get_dist_info
+from mmcv_need.dist_utils import get_dist_info, on_rank_0
 from mmcv_need.distributed import MMDistributedDataParallel
 from mmcv_need.epoch_based_runner import RUNNERS, EpochBasedRunner
 from mmcv_need.optimizer import OptimizerStep
@@ -21,6 +22,7 @@ from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build
 from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.apis.classes import check_classes
+from mmdet.apis.dataset_check import check_before_run
 from mmdet.apis.datasets import build_val_losses
 from mmdet.apis.run_hooks import bad_list, evaluation, register_hooks
 from mmdet.apis.settings import DataSettings, OptimizerSettings
@@ -54,6 +56,8 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
         The runner, at the end of the run.
     """
     check_classes(model, dataset, cfg)
+    data = build(cfg, DataSettings, key='data')
+    on_rank_0(partial(check_before_run, dataset, 'data.train', data, logger))
     precision = build_precision(cfg, device)
     logger.info('Precision: %s', precision)
     if cfg.get('compile'):
@@ -67,7 +71,6 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     runner = build(cfg, RUNNERS, key='runner', model=wrapper, optimizer=optimizer, device=device, work_dir=cfg.work_dir,
                    logger=logger, meta=meta, max_steps=max_steps)
     runner.timestamp = timestamp or runner.timestamp
-    data = build(cfg, DataSettings, key='data')
     register_hooks(runner, cfg, evaluation(cfg, data, runner, dataset.CLASSES) if validate else None)
     if resume_from:
         runner.resume(*resume_from, about=about)

@@ -84,7 +84,8 @@ class CocoDataset(AnnotatedPictures):
         """COCO metrics of detections, one for each picture in order; see core/evaluation/coco_metric.py."""
         self.require_annotations()
         if self._metric is None:
-            self._metric = CocoMetric(content_of(self._table, self.used_boxes), self.annotations.ids, self.cat_ids, self.CLASSES)
+            content = content_of(self._table, self.used_boxes)
+            self._metric = CocoMetric(content, self.annotations.ids, self.cat_ids, self.CLASSES)
         return self._metric(results, metric=metric, logger=logger, classwise=classwise, proposal_nums=proposal_nums,
                             iou_thrs=iou_thrs, metric_items=metric_items)
 

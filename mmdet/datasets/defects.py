@@ -19,9 +19,9 @@ SERIOUS = ('record that cannot be used', 'file name that leads out of its folder
            'box of an unknown category', 'box that is no box', 'box whose end lies before its start', 'box beside the picture',
            'picture file that cannot be used')
 # What training copes with, as MMDetection does, and who made the data may want to know.
-NOTES = ('box without area', 'box below one pixel', 'box left out for its area or its ignore flag', 'crowd or difficult box',
-         'box that reaches over the edge', 'box that occurs twice', 'picture without boxes', 'picture below the smallest size',
-         'file that occurs twice')
+NOTES = ('box without area', 'box with a side below one pixel', 'box left out for its area or its ignore flag',
+         'crowd or difficult box', 'box with a side below two pixels', 'box that reaches over the edge',
+         'box that occurs twice', 'picture without boxes', 'picture below the smallest size', 'file that occurs twice')
 
 
 class Defect(NamedTuple):
@@ -72,7 +72,7 @@ def defects_of(annotations: Annotations, corners: np.ndarray, unknown: np.ndarra
     sizes = columns.sizes[pictures]
     masks = spoilt_boxes(corners, sizes, unknown)
     masks.update(noted_boxes(corners, sizes, columns.kinds, np.logical_or.reduce(list(masks.values()))))
-    masks['box that occurs twice'] = repeated(pictures, labels, corners) & ~np.logical_or.reduce(list(masks.values()))
+    masks['box that occurs twice'] = repeated(pictures, labels, corners)  # whatever else it is
     found = [Defect(kind, f'{where}: {_picture(annotations, pictures[i])}: box [{", ".join(f"{v:g}" for v in corners[i])}] '
                           f'(x1 y1 x2 y2) in {sizes[i][0]} x {sizes[i][1]} pixels: {kind}')
              for kind, mask in masks.items() for i in np.flatnonzero(mask & counts)]
@@ -82,13 +82,13 @@ def defects_of(annotations: Annotations, corners: np.ndarray, unknown: np.ndarra
 def noted_boxes(corners: np.ndarray, sizes: np.ndarray, kinds: np.ndarray, spoilt: np.ndarray) -> Dict[str, np.ndarray]:
     """Kind of NOTES -> (B,) bool; a box is of one kind at most, and of none if it is spoilt."""
     x1, y1, x2, y2 = corners.T
-    flat = ~spoilt & ((x2 == x1) | (y2 == y1))
-    small = ~spoilt & ~flat & ((x2 - x1 < 1) | (y2 - y1 < 1))
-    other = ~spoilt & ~flat & ~small & (kinds == LEFT_OUT)
-    crowd = ~spoilt & ~flat & ~small & (kinds == IGNORED)
-    over = ~spoilt & ~flat & ~small & ~other & ~crowd
-    over &= (x1 < -1) | (y1 < -1) | (x2 > sizes[:, 0] + 1) | (y2 > sizes[:, 1] + 1)
-    return dict(zip(NOTES, (flat, small, other, crowd, over)))
+    sides = np.minimum(x2 - x1, y2 - y1)
+    over = (x1 < -1) | (y1 < -1) | (x2 > sizes[:, 0] + 1) | (y2 > sizes[:, 1] + 1)
+    rest, found = ~spoilt, {}
+    for kind, mask in zip(NOTES, (sides == 0, sides < 1, kinds == LEFT_OUT, kinds == IGNORED, sides < 2, over)):
+        found[kind] = rest & mask
+        rest = rest & ~mask
+    return found
 
 
 def repeated(pictures: np.ndarray, labels: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -100,13 +100,23 @@ def repeated(pictures: np.ndarray, labels: np.ndarray, corners: np.ndarray) -> n
     return (first[group] != np.arange(len(rows))) & (rows == rows[first[group]]).all(axis=1)
 
 
-def leading_out(annotations: Annotations) -> List[int]:
-    """Pictures whose names do not stay below the folder that they are meant to be in: absolute, or through '..'."""
+def leading_out(annotations: Annotations, where: str, folder: str) -> Dict[int, Defect]:
+    """Pictures whose names do not stay below the folder that they are meant to be in: absolute, or through '..'.
+
+    Args:
+        annotations: all pictures of a file.
+        where: the file.
+        folder: of the pictures; '' lets names be what they are.
+    """
     columns = annotations.columns
     starts = columns.name_ends[:-1]
     suspect = bool(len(columns.names)) and (b'..' in columns.names.tobytes()
                                             or (columns.names[starts[starts < len(columns.names)]] == ord('/')).any())
-    return [i for i in range(len(annotations)) if leads_out(annotations.file_name(i))] if suspect else []
+    if not suspect or not folder:
+        return {}
+    return {i: Defect(SERIOUS[1], f'{where}: {_picture(annotations, i)}: the file name leads out of {folder}; expected one '
+                                  f'below it')
+            for i in range(len(annotations)) if leads_out(annotations.file_name(i))}
 
 
 def leads_out(name: str) -> bool:

@@ -34,8 +34,8 @@ def read_bytes(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0))  # which keeps from waiting for a pipe's writer
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise DataError(f'{path}: is no file but a {"folder" if os.path.isdir(path) else "device or a pipe"}; check the '
-                                f'file names in the annotations')
+                kind = 'folder' if os.path.isdir(path) else 'device or a pipe'
+                raise DataError(f'{path}: is no file but a {kind}; check the file names in the annotations')
             with open(descriptor, 'rb', closefd=False) as file:
                 return file.read()
         finally:

@@ -75,6 +75,12 @@ class AnnotatedPictures:
         corners, unknown = self._as_given()
         return defects_of(self._all, corners, unknown, self.ann_file, MIN_SIDE)
 
+    def size_of_file(self) -> Tuple[int, int]:
+        """How many pictures, and boxes of wanted classes, the file has."""
+        labels = self._all.columns.labels
+        wanted = len(labels) if self._all.label_of is None else int((self._all.label_of[labels] >= 0).sum())
+        return len(self._all), wanted
+
     def _as_given(self) -> Tuple[np.ndarray, np.ndarray]:
         """(B, 4) float64 x1, y1, x2, y2 of all boxes of the file, and (B,) bool whether a box's category is unknown."""
         corners = self._all.columns.bboxes.astype(np.float64)
@@ -89,18 +95,16 @@ class AnnotatedPictures:
         """
         if bad_data not in POLICIES:
             raise ConfigError(f"bad_data {bad_data!r}: expected {' or '.join(map(repr, POLICIES))}")
-        out = leading_out(annotations) if self.img_prefix else []
-        faults = [Defect('file name that leads out of its folder', f"{self.ann_file}: picture {annotations.columns.ids[i]}: file "
-                         f"name '{annotations.file_name(i)}' leads out of {self.img_prefix}; expected one below it") for i in out]
+        out = leading_out(annotations, self.ann_file, self.img_prefix)
         if bad_data == 'error':
-            if faults:
-                raise DataError(f"{faults[0].message}. Set img_prefix='' if the names are complete paths")
+            for defect in out.values():
+                raise DataError(f"{defect.message}. Set img_prefix='' if the names are complete paths")
             return annotations
-        self.skipped += faults + serious(self.defects())
+        self.skipped += [*out.values(), *serious(self.defects())]
         columns, (corners, unknown) = annotations.columns, self._as_given()
         masks = spoilt_boxes(corners, np.repeat(columns.sizes, np.diff(columns.first), axis=0), unknown)
         self.used_boxes = ~np.logical_or.reduce(list(masks.values()))
-        used_pictures = np.setdiff1d(np.flatnonzero(annotations.sizes.min(axis=1) > 0), out)
+        used_pictures = np.setdiff1d(np.flatnonzero(annotations.sizes.min(axis=1) > 0), list(out))
         return Annotations(columns.of_boxes(self.used_boxes), annotations.label_of).subset(used_pictures)
 
     def get_ann_info(self, index: int) -> Dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What becomes of pictures that cannot be used, where they are to be skipped: others take their places, and they are counted."""
+"""Pictures that cannot be used, where they are to be skipped: others take their places, and they are counted."""
 from __future__ import annotations
 
 import math
