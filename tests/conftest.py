@@ -89,6 +89,15 @@ def recipe():
 
 
 @pytest.fixture(scope='session')
+def bad_pictures():
+    """Name -> (makes the file at a path, of a picture; words of its error): tests/mmdet/datasets/bad_pictures.py."""
+    spec = importlib.util.spec_from_file_location('bad_pictures', ROOT / 'tests/mmdet/datasets/bad_pictures.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.KINDS
+
+
+@pytest.fixture(scope='session')
 def stored():
     """Reads a file of tests/parity/data: stored('assigner.npz') -> arrays by name, or a json's value."""
     def read(name):

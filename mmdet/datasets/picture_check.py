@@ -17,7 +17,7 @@ PICTURE_NOTES = ('grey picture', 'picture with an alpha channel, which is droppe
                  'picture of more than 8 bits a channel, which is reduced to 8', 'picture that EXIF data turn or mirror',
                  'picture whose record says the size of it on its side', 'picture file of another kind than its name says')
 SUFFIXES = {'JPEG': ('.jpg', '.jpeg', '.jpe', '.jfif'), 'PNG': ('.png',), 'BMP': ('.bmp', '.dib'), 'GIF': ('.gif',),
-            'WebP': ('.webp',)}
+            'WebP': ('.webp',), 'TIFF': ('.tif', '.tiff')}
 
 
 def check_picture(path: str, info: Mapping[str, Any]) -> List[Defect]:

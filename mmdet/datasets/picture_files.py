@@ -61,6 +61,9 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     if header and not header.whole:
         raise DataError(f'{name}: is cut short: a JPEG without its end ({len(data):,} bytes). Get the file anew, or remove its '
                         f'record from the annotations')
+    if header and header.floats:  # OpenCV 4 makes something of them
+        raise DataError(f'{name}: its pixels are floating point numbers, whose range only its maker knows. Save it with 8 '
+                        f'bits a channel')
     try:
         img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:  # too large, or of a kind whose reader gives up

@@ -9,18 +9,20 @@ MAX_PIXELS = int(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS'])  # mmdet/__init__.py 
 JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of the segments that hold the size
 BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment
 JPEG_DATA, JPEG_APP1, JPEG_END = 0xDA, 0xE1, b'\xff\xd9'
-EXIF_ORIENTATION = 0x0112
+WIDTH, HEIGHT, BITS, ORIENTATION, SAMPLES, SAMPLE_FORMAT = 256, 257, 258, 274, 277, 339  # TIFF's tags
+TIFF_INTEGERS = {3: ('H', 2), 4: ('I', 4)}  # letter of struct, bytes
 PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # of each colour type; a palette's colours are three
 
 
 class Header(NamedTuple):
     """Fields:
-        kind: 'JPEG', 'PNG', 'BMP', 'GIF' or 'WebP'.
+        kind: 'JPEG', 'PNG', 'BMP', 'GIF', 'WebP' or 'TIFF'.
         width, height: pixels as they are stored.
         channels: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha, or the four inks of a JPEG for print.
         bits: of a channel.
         orientation: EXIF's, 1 to 8; from 5 on a reader turns the picture on its side. 1 unless it is a JPEG that says more.
         whole: whether the file has its end. Only a JPEG is looked at: OpenCV 4 fills up what is missing of one with grey.
+        floats: whether its numbers are no integers, as only TIFF may have them.
     """
     kind: str
     width: int
@@ -29,6 +31,7 @@ class Header(NamedTuple):
     bits: int = 8
     orientation: int = 1
     whole: bool = True
+    floats: bool = False
 
     @property
     def shown(self) -> Tuple[int, int]:
@@ -76,15 +79,31 @@ def _jpeg(data: bytes) -> Optional[Header]:
 def _orientation(tiff: bytes) -> int:
     """Of EXIF data, which are laid out as a TIFF file."""
     try:
-        order = {b'II': '<', b'MM': '>'}[tiff[:2]]
-        first = struct.unpack_from(f'{order}I', tiff, 4)[0]
-        for entry in range(struct.unpack_from(f'{order}H', tiff, first)[0]):
-            tag, _, _, value = struct.unpack_from(f'{order}HHIH', tiff, first + 2 + 12 * entry)
-            if tag == EXIF_ORIENTATION:
-                return value if 1 <= value <= 8 else 1
+        value = _tags(tiff).get(ORIENTATION, 1)
     except (KeyError, struct.error):
-        pass
-    return 1
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _tags(tiff: bytes) -> Dict[int, int]:
+    """Number of a tag -> its first value, of the tags of the first directory that are short or long integers."""
+    order = {b'II': '<', b'MM': '>'}[tiff[:2]]
+    first = struct.unpack_from(f'{order}I', tiff, 4)[0]
+    tags = {}
+    for entry in range(struct.unpack_from(f'{order}H', tiff, first)[0]):
+        place = first + 2 + 12 * entry
+        tag, kind, count = struct.unpack_from(f'{order}HHI', tiff, place)
+        if kind in TIFF_INTEGERS:
+            letter, size = TIFF_INTEGERS[kind]
+            at = place + 8 if count * size <= 4 else struct.unpack_from(f'{order}I', tiff, place + 8)[0]
+            tags[tag] = struct.unpack_from(f'{order}{letter}', tiff, at)[0]
+    return tags
+
+
+def _tiff(data: bytes) -> Header:
+    tags = _tags(data)
+    return Header('TIFF', tags[WIDTH], tags[HEIGHT], tags.get(SAMPLES, 1), tags.get(BITS, 1),
+                  floats=tags.get(SAMPLE_FORMAT, 1) == 3)
 
 
 def _png(data: bytes) -> Header:
@@ -116,4 +135,5 @@ def _webp(data: bytes) -> Optional[Header]:
 
 
 KINDS: Dict[bytes, Callable[[bytes], Optional[Header]]] = {
+    b'II*\0': _tiff, b'MM\0*': _tiff,
     b'\xff\xd8\xff': _jpeg, b'\x89PNG\r\n\x1a\n': _png, b'BM': _bmp, b'GIF8': _gif, b'RIFF': _webp}

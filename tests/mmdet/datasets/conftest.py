@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable
@@ -50,6 +51,25 @@ def natural_picture() -> Callable[..., np.ndarray]:
             picture = picture * (1 - share) + (picture * 0.5 + rng.randint(0, 128, 3)) * share
         return picture.clip(0, 255).astype(np.uint8)
     return make
+
+
+@pytest.fixture(scope='session')
+def jpeg_bytes() -> Callable[..., bytes]:
+    """A picture as a JPEG file."""
+    def encode(picture: np.ndarray, quality: int = 95) -> bytes:
+        return cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return encode
+
+
+@pytest.fixture(scope='session')
+def with_orientation() -> Callable[..., bytes]:
+    """A JPEG with an EXIF block that holds nothing but the orientation."""
+    def add(data: bytes, orientation: int, order: str = 'II') -> bytes:
+        mark = {'II': '<', 'MM': '>'}[order]
+        tiff = struct.pack(f'{mark}HIHHHIHHI', 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+        block = b'Exif\0\0' + order.encode() + tiff
+        return data[:2] + b'\xff\xe1' + struct.pack('>H', len(block) + 2) + block + data[2:]
+    return add
 
 
 class LegacyDraws:
