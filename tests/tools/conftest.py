@@ -33,12 +33,12 @@ def tools():
 
     What they change for the whole process is put back.
     """
-    modules = {name: load_tool(name) for name in ('train', 'test', 'print_config')}
+    modules = {name: load_tool(name) for name in ('train', 'test', 'print_config', 'check_dataset')}
 
     def call(name):
         def main(*arguments):
             words = [str(word) for word in arguments]
-            if name != 'print_config' and '--device' not in words:
+            if name in ('train', 'test') and '--device' not in words:
                 words += ['--device', 'cpu']
             environment, state, threads = dict(os.environ), torch.get_rng_state(), torch.get_num_threads()
             with warnings.catch_warnings():
