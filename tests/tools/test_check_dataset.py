@@ -158,7 +158,8 @@ def test_names_in_a_file_are_text_on_the_page_and_not_markup(data, tools, tmp_pa
 
 @pytest.mark.parametrize('words, message', [
     (['--sections', 'test', '--cfg-options', 'data.test=None'], 'has no data.test to look over'),
-    (['--html', '{folder}'], '--html: .*: is a folder'), (['--list', '{folder}/data/annotations/instances_val2017.json/x'], '--list')])
+    (['--html', '{folder}'], '--html: .*: is a folder'),
+    (['--list', '{folder}/data/annotations/instances_val2017.json/x'], '--list')])
 def test_what_cannot_be_done_is_said_before_anything_slow(data, tools, tmp_path, words, message):
     _, config, _ = data
     with pytest.raises(UserError, match=message):
