@@ -9,11 +9,12 @@ import io
 import os
 import re
 import warnings
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import torch
 
 from mmcv_need.errors import CheckpointError
+from mmcv_need.finiteness import first_not_finite_of
 from mmcv_need.place_in_run import place_of
 from mmcv_need.serialization.atomic_files import link_atomically, write_atomically
 from mmcv_need.serialization.pickles import Refused
@@ -103,25 +104,36 @@ def meta_of(checkpoint: Mapping[str, Any]) -> Dict[str, Any]:
 def find_latest(folder: str) -> Optional[Loaded]:
     """The checkpoint of a folder that was written latest in its run, of those that training can go on from; None without any.
 
+    A warning names those that are passed over.
+    """
+    return next(latest_first([folder]), None)
+
+
+def latest_first(folders: Iterable[str]) -> Iterator[Loaded]:
+    """The checkpoints of some folders that training can go on from, from the latest in their run on; each is read as it comes.
+
     What each says of itself counts, not its name: iterations may have been counted anew in between. A warning names those
-    that are passed over.
+    that are passed over: damaged, without training state, or not finite.
     """
     found: List[Tuple[Tuple[int, ...], str]] = []
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        if NAME.fullmatch(name):
-            path = os.path.join(folder, name)
-            try:
-                place = place_of(meta_of(read_checkpoint(path, tensors=False)), path)
-                found.append(((*place.done, name.startswith('epoch'), place.iter), path))
-            except CheckpointError as error:
-                warnings.warn(f'passed over: {error}', stacklevel=2)
+    for folder in folders:
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if NAME.fullmatch(name):
+                path = os.path.join(folder, name)
+                try:
+                    place = place_of(meta_of(read_checkpoint(path, tensors=False)), path)
+                    found.append(((*place.done, name.startswith('epoch'), place.iter), path))
+                except CheckpointError as error:
+                    warnings.warn(f'passed over: {error}', stacklevel=3)
     for _, path in sorted(found, reverse=True):
         try:
             loaded = read(path)
-            if 'optimizer' in loaded.content:
-                return loaded
-            reason = f'{path}: holds no training state to resume from'
         except CheckpointError as error:
-            reason = str(error)
-        warnings.warn(f'passed over: {reason}', stacklevel=2)
-    return None
+            warnings.warn(f'passed over: {error}', stacklevel=3)
+            continue
+        bad = first_not_finite_of(loaded.content)
+        if bad or 'optimizer' not in loaded.content:
+            reason = f'{bad} is not finite' if bad else 'holds no training state to resume from'
+            warnings.warn(f'passed over: {path}: {reason}', stacklevel=3)
+        else:
+            yield loaded

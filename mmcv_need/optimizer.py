@@ -1,7 +1,8 @@
 """One optimization step: zero the gradients, go backward, clip, step. None of it waits for the device.
 
-A step whose gradients are not finite is never applied. On an accelerator the weights are masked by a flag that stays there
-(masked_step.py), and the host reads the flag one step later, when it is surely known.
+A step whose loss, gradients or running statistics are not finite, on any rank, is applied on none. On an accelerator the
+weights are masked by a flag that stays there (masked_step.py), and the host reads the flag one step later, when it is surely
+known.
 """
 from __future__ import annotations
 
@@ -26,8 +27,12 @@ class OptimizerStep:
         loss_scale: of a float16 run.
         cumulative_iters: iterations whose gradients are averaged into one step.
         buffers: of the network (running statistics of norms): a step that is not applied leaves no trace in them either.
+            One that a step would make infinite has it left out.
         may_wait: whether the host may read the flag before the step; by default on the CPU, where reading costs nothing, and
             for optimizers other than torch's.
+
+    Attributes:
+        sound_losses: () bool on the device: whether the losses of the step that is being made are finite; None before any.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, grad_clip: Optional[Mapping[str, float]] = None,
@@ -44,6 +49,7 @@ class OptimizerStep:
         self.begun = 0  # the iteration before which there is nothing of the step that is being accumulated
         self.buffers = list(buffers)
         self.buffers_before: List[Tensor] = []  # as they were when the step began
+        self.sound_losses: Optional[Tensor] = None
         self._saturates = devices.saturates(self.parameters[0].device)
         self._finite: Optional[Tensor] = None
         self._stepped = False
@@ -70,6 +76,7 @@ class OptimizerStep:
     def zero_grad(self) -> None:
         """Begin a step, before the network is called."""
         self.buffers_before = [buffer.clone() for buffer in self.buffers]
+        self.sound_losses = None
         if self._saturates:
             devices.clear_overflow(self.parameters[0].device)
         if getattr(self.optimizer, 'is_fused_optimizer', False):  # keeps all gradients in one buffer of its own
@@ -79,10 +86,28 @@ class OptimizerStep:
             parameter.grad = None
 
     def backward(self, loss: Tensor, share: float = 1.0) -> None:
-        """Add the gradients of a loss, which makes up `share` of the step."""
+        """Add the gradients of a loss (), which makes up `share` of the step.
+
+        They may be finite where the loss is not: what is masked, or weighs nothing, has a gradient of zero.
+        """
+        sound = torch.isfinite(loss.detach()).reshape(())
+        self.sound_losses = sound if self.sound_losses is None else self.sound_losses & sound
         if share != 1.0:
             loss = loss * share
         (loss if self.loss_scale is None else loss * self.loss_scale.scale).backward()
+
+    def sound(self) -> Tensor:
+        """() bool on the device: whether nothing on this rank speaks against the step so far, its gradients aside."""
+        sound = torch.ones((), dtype=torch.bool, device=self.parameters[0].device)
+        if self.sound_losses is not None:
+            sound = sound & self.sound_losses
+        changed = [pair for pair in zip(self.buffers, self.buffers_before) if pair[0].is_floating_point() and pair[0].numel()]
+        if changed:  # what was not finite before is not the step's doing
+            now, before = (largest(tensors) for tensors in zip(*changed))
+            sound = sound & (torch.isfinite(now) | ~torch.isfinite(before)).all()
+        if self._saturates:
+            sound = sound & ~devices.overflowed(sound.device)
+        return sound
 
     def clip(self) -> Dict[str, Tensor]:
         """Undo the loss scale and scale the gradients to the norm allowed, in one pass.
@@ -96,9 +121,7 @@ class OptimizerStep:
         if self.loss_scale is not None:
             factor = self.loss_scale.scale.reciprocal()
             norm = norm * factor
-        self._finite = torch.isfinite(norm)
-        if self._saturates:
-            self._finite &= ~any_over_ranks(devices.overflowed(norm.device))
+        self._finite = ~any_over_ranks(~(torch.isfinite(norm) & self.sound()))
         if self.grad_clip is not None:
             clipped = (self.grad_clip['max_norm'] / (norm + 1e-6)).clamp(max=1.0)  # 1e-6: torch's and MMCV's
             factor = clipped if factor is None else factor * clipped
@@ -107,7 +130,7 @@ class OptimizerStep:
         return {} if self.grad_clip is None else {'grad_norm': norm}
 
     def step(self) -> None:
-        """Step if the gradients are finite, and adapt the loss scale."""
+        """Step if all is finite, and adapt the loss scale."""
         assert self._finite is not None, 'clip() comes first'
         self.was_applied()  # the step before must be settled, whether anyone asked or not
         put_back: Optional[Callable[[], None]] = None
@@ -141,6 +164,13 @@ def total_norm(tensors: Sequence[Tensor], norm_type: float) -> Tensor:
     else:
         norms = [torch.norm(tensor, norm_type) for tensor in tensors]
     return torch.norm(torch.stack(norms), norm_type)
+
+
+def largest(tensors: Sequence[Tensor]) -> Tensor:
+    """(K,) largest absolute value of each of K tensors; not finite where one of its elements is not."""
+    if devices.TORCH_VERSION >= (2, 1):
+        return torch.stack(torch._foreach_norm(tensors, float('inf')))
+    return torch.stack([torch.norm(tensor, float('inf')) for tensor in tensors])
 
 
 def scale_all(tensors: Sequence[Tensor], factor: Tensor) -> None:

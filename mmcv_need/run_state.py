@@ -4,9 +4,9 @@
     state_dict    weights and buffers, float32 at every level of precision; the average where there is one (averages.py)
     optimizer     its state_dict
     loss_scaler   of float16 runs
-    open_step     of a step that is accumulated and not complete: gradients by name, buffers as they were when it began, and
-                  its first iteration
-    left_out      how many updates in a row were left out because their gradients were not finite
+    open_step     of a step that is accumulated and not complete: gradients by name, buffers as they were when it began, its
+                  first iteration, and whether its losses so far are sound
+    left_out      how many updates in a row were left out because they were not finite
     ranks         for each process: its random generators, and its values for the next log line
 
 Hooks add keys of their own.
@@ -14,14 +14,16 @@ Hooks add keys of their own.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Mapping, Optional
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Mapping, Optional
 
 import torch
 
 from mmcv_need.averages import learning_weights, separated
 from mmcv_need.checkpoint import meta_of
-from mmcv_need.dist_utils import gather_plain
+from mmcv_need.dist_utils import any_over_ranks, gather_plain
 from mmcv_need.errors import CheckpointError, UserError
+from mmcv_need.finiteness import first_not_finite
 from mmcv_need.optim.optimizer_state import load_by_name
 from mmcv_need.place_in_run import PlaceInRun, place_of
 from mmcv_need.random_state import random_state, set_random_state
@@ -48,13 +50,24 @@ def checkpoint_of(runner: Any, place: Mapping[str, int], save_optimizer: bool) -
         if step.loss_scale:
             checkpoint['loss_scaler'] = step.loss_scale.state_dict()
         if place['iter'] < runner.max_iters and not step.window(place['iter'], runner.max_iters)[0]:
-            checkpoint['open_step'] = {
-                'gradients': {name: parameter.grad.cpu() for name, parameter in runner.model.module.named_parameters()
-                              if parameter.grad is not None},
-                'buffers': [buffer.cpu() for buffer in step.buffers_before],
-                'begun': step.start_of(place['iter'])}
+            checkpoint['open_step'] = _open_step(runner.model.module, step, place['iter'])
+            if not checkpoint['open_step']['sound']:  # it will be left out, and its statistics with it
+                weights.update(_buffers_before(runner.model.module, step, weights))
     runner.call_hook('before_save_checkpoint', checkpoint)
     return checkpoint
+
+
+def _open_step(module: torch.nn.Module, step: Any, iteration: int) -> Dict[str, Any]:
+    return {'gradients': {name: parameter.grad.cpu() for name, parameter in module.named_parameters()
+                          if parameter.grad is not None},
+            'buffers': [buffer.cpu() for buffer in step.buffers_before], 'begun': step.start_of(iteration),
+            'sound': not bool(any_over_ranks(~step.sound()))}
+
+
+def _buffers_before(module: torch.nn.Module, step: Any, names: Mapping[str, Any]) -> Dict[str, torch.Tensor]:
+    """Buffers of these names as they were when the step began."""
+    before = {id(buffer): value for buffer, value in zip(step.buffers, step.buffers_before)}
+    return {name: before[id(buffer)].cpu() for name, buffer in module.named_buffers() if name in names and id(buffer) in before}
 
 
 def on_host(state: Any) -> Any:
@@ -78,36 +91,73 @@ def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> PlaceInRun
         Where it was written.
 
     Raises:
-        CheckpointError: the file does not fit, has no training state, or one that makes no sense.
+        CheckpointError: the file does not fit, has no training state, or one that makes no sense or is not finite.
     """
     meta = meta_of(checkpoint)
     if 'optimizer' not in checkpoint or not {'epoch', 'iter'} <= set(meta):
         raise CheckpointError(f'{path}: holds no training state to resume from. To start a new run from its weights, give '
                               f'--cfg-options load_from={path} and another --work-dir')
     place = place_of(meta, path)
-    try:
+    with _making_sense(path):
         checkpoint = separated(checkpoint)
-        weights = learning_weights(checkpoint)
-        load_weights(runner.model.module, weights, path, strict=True)
-        _restore_optimizer(runner, path, checkpoint, weights)
+        _restore_learning(runner, path, checkpoint)
         runner.epoch, runner.iter, runner.inner_iter = place[:3]
         _restore_rest(runner, checkpoint)
+    return place
+
+
+def roll_back(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> None:
+    """Bring what a run has learnt back to where one of its checkpoints was written, between two iterations.
+
+    That is weights, averages, the optimizer's memory and the loss scale. The place in the run and among the data, random
+    generators, rates and all else go on: the batches that it could not learn from do not come again. Every rank calls it.
+
+    Args:
+        runner: an EpochBasedRunner.
+        path: of the file, for errors.
+        checkpoint: its content.
+
+    Raises:
+        CheckpointError: see `restore`.
+    """
+    settings = [{key: value for key, value in group.items() if key != 'params'}
+                for group in runner.optimizer.optimizer.param_groups]
+    with _making_sense(path):
+        checkpoint = separated(checkpoint)
+        _restore_learning(runner, path, checkpoint, told=False)
+        for group, own in zip(runner.optimizer.optimizer.param_groups, settings):
+            group.update(own)
+        runner.optimizer.begin(runner.iter + 1)
+        runner.call_hook('after_roll_back', checkpoint)
+
+
+@contextmanager
+def _making_sense(path: str) -> Iterator[None]:
+    """What is wrong with the content of a file, however it shows, is an error in a line."""
+    try:
+        yield
     except UserError:
         raise
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:  # as what is wrong with a file shows
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         if 'OutOfMemory' in type(error).__name__:
             raise
         raise CheckpointError(f'{path}: its training state makes no sense ({type(error).__name__}: {error}). Use another '
                               f'checkpoint') from error
-    return place
+
+
+def _restore_learning(runner: Any, path: str, checkpoint: Mapping[str, Any], told: bool = True) -> None:
+    """Weights, optimizer and loss scale; `told`: whether the log says which of the file's settings differ."""
+    weights = learning_weights(checkpoint)
+    load_weights(runner.model.module, weights, path, strict=True)
+    _restore_optimizer(runner, path, checkpoint, weights, told)
+    scaler = _loss_scaler(checkpoint)
+    if runner.optimizer.loss_scale and scaler:
+        runner.optimizer.loss_scale.load_state_dict(scaler)
 
 
 def _restore_rest(runner: Any, checkpoint: Mapping[str, Any]) -> None:
-    """Everything but weights and optimizer."""
+    """Everything but what was learnt."""
     module, step = runner.model.module, runner.optimizer
-    scaler = _loss_scaler(checkpoint)
-    if step.loss_scale and scaler:
-        step.loss_scale.load_state_dict(scaler)
     runner.watch.left_out = int(checkpoint.get('left_out', 0))
     ranks = checkpoint.get('ranks', [])
     if runner.rank < len(ranks):  # MMCV's files have none; processes that join now keep their own generators
@@ -122,6 +172,7 @@ def _restore_rest(runner: Any, checkpoint: Mapping[str, Any]) -> None:
             if name in begun['gradients']:
                 parameter.grad = begun['gradients'][name].to(parameter.device).reshape(parameter.shape)
         step.buffers_before = [buffer.to(own.device) for buffer, own in zip(begun['buffers'], step.buffers)]
+        step.sound_losses = torch.tensor(bool(begun.get('sound', True)), device=runner.device)
     runner.call_hook('after_load_checkpoint', checkpoint)
 
 
@@ -131,7 +182,7 @@ def _loss_scaler(checkpoint: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     return found or checkpoint['optimizer'].get('loss_scaler')
 
 
-def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
+def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], weights: Mapping[str, Any], told: bool) -> None:
     module = runner.model.module
     scheduled = {setting for hook in runner.hooks for setting in getattr(hook, 'moves', ())}
     try:
@@ -139,5 +190,8 @@ def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], we
                             scheduled)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
-    if note:
+    bad = first_not_finite({'optimizer': checkpoint['optimizer'], 'loss_scaler': _loss_scaler(checkpoint)})
+    if bad:
+        raise CheckpointError(f'{path}: {bad} is not finite. Use an older checkpoint')
+    if note and told:
         runner.logger.warning('%s: %s', path, note)

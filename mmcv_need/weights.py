@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from torch import Tensor, nn
 
 from mmcv_need.errors import CheckpointError
+from mmcv_need.finiteness import first_not_finite
 
 Shape = Tuple[int, ...]
 ROWS = 12  # that a table spends on one kind of mismatch
@@ -88,7 +89,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, str
         strict: whether every key must fit both ways.
 
     Raises:
-        CheckpointError: nothing fits; or, if strict, anything does not.
+        CheckpointError: nothing fits; a tensor that fits has numbers that are NaN or infinite; or, if strict, anything does not
+            fit.
     """
     own, state = model.state_dict(), current_keys(model, state)
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
@@ -102,5 +104,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, str
         raise CheckpointError(f'{source}: none of its {len(state)} tensors fits this model; {mismatch}')
     if strict and any(mismatch):
         raise CheckpointError(f'{source}: made for another model; {mismatch}')
+    bad = first_not_finite(fitting)
+    if bad:
+        raise CheckpointError(f'{source}: {bad} is not finite: the run that wrote it had diverged. Use an older checkpoint')
     model.load_state_dict(fitting, strict=False)
     return mismatch
