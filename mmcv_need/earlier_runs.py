@@ -17,7 +17,7 @@ from mmcv_need.errors import CheckpointError
 from mmcv_need.place_in_run import place_of
 from mmcv_need.serialization.atomic_files import write_atomically
 from mmcv_need.serialization.json_files import read_json
-from mmcv_need.work_dir import CHECKPOINT, EVENTS, MARKS, is_of_a_run, run_files
+from mmcv_need.work_dir import CHECKPOINT, FOLDERS, MARKS, is_of_a_run, run_files
 
 JOURNAL = 'clearing.json'
 
@@ -96,9 +96,9 @@ def _carry_out(work_dir: str, names: List[str], target: Optional[str]) -> None:
                 os.rename(path, moved)
         except FileNotFoundError:  # it is done already
             continue
-    events = os.path.join(work_dir, EVENTS)
-    if os.path.isdir(events) and not os.path.islink(events) and not os.listdir(events):
-        os.rmdir(events)
+    for folder in (os.path.join(work_dir, name) for name in FOLDERS):
+        if os.path.isdir(folder) and not os.path.islink(folder) and not os.listdir(folder):
+            os.rmdir(folder)
     if os.path.isfile(os.path.join(work_dir, JOURNAL)):
         os.unlink(os.path.join(work_dir, JOURNAL))
 

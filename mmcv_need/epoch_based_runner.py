@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
-from mmcv_need.dist_utils import get_dist_info, on_rank_0
+from mmcv_need.dist_utils import gather_plain, get_dist_info, on_rank_0
 from mmcv_need.errors import ConfigError
+from mmcv_need.finiteness import first_not_finite_of
 from mmcv_need.log_buffer import LogBuffer
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.place_in_run import PlaceInRun, among
@@ -22,7 +23,7 @@ from mmcv_need.prefetch import on_side_stream
 from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import Registry
 from mmcv_need.run_state import checkpoint_of, restore
-from mmcv_need.update_watch import UpdateWatch
+from mmcv_need.update_watch import ADVICE, UpdateWatch
 
 RUNNERS = Registry('RUNNERS')
 
@@ -69,7 +70,7 @@ class EpochBasedRunner:
         self.data_loader: Any = None
         self.stopped: Optional[str] = None
         self.resumable = False
-        self.watch = UpdateWatch(optimizer, logger)
+        self.watch = UpdateWatch(optimizer, logger, work_dir, device)
         self.resumed_from: Optional[str] = None
         self._resumed_place: Optional[PlaceInRun] = None
         self._about = False
@@ -154,6 +155,8 @@ class EpochBasedRunner:
         self.data_loader = loaders['train']
         self.watch.look()
         self.call_hook('after_run')
+        if self.watch.lost:  # too late for whoever would have rolled it back
+            raise self.watch.lost
 
     def _place_in(self, modes: Sequence[str]) -> int:
         """Where in the workflow's modes the run goes on: behind as many training epochs as are done of this round."""
@@ -203,15 +206,15 @@ class EpochBasedRunner:
         first, last, share = self.optimizer.window(self.iter, self.max_iters)
         if first:
             self.optimizer.zero_grad()
-        self.watch.see(batch, first)
         outputs = self.model.train_step(batch)
+        self.watch.see(batch, outputs, first)
         self.optimizer.backward(outputs['loss'], share)
         norm: Dict[str, Any] = {}
         if last:
             self.watch.look()
             norm = self.optimizer.clip()
             self.optimizer.step()
-            self.watch.note(self.iter + 1)
+            self.watch.note(self.iter + 1, self.epoch + 1, self.current_lr())
         self.log_buffer.update({**outputs['log_vars'], **norm}, outputs['num_samples'])
         return outputs
 
@@ -219,8 +222,10 @@ class EpochBasedRunner:
         return [group['lr'] for group in self.optimizer.optimizer.param_groups]
 
     def save_checkpoint(self, filename: str, *, epoch: int, iteration: int, inner_iter: int, save_optimizer: bool = True,
-                        latest: bool = True) -> str:
+                        latest: bool = True) -> Optional[str]:
         """Write a checkpoint into the work directory. Every rank calls it; rank 0 writes.
+
+        One whose weights, averages, statistics or optimizer state hold NaN or infinity is not written: the run is lost.
 
         Args:
             filename: such as 'epoch_3.pth'.
@@ -228,10 +233,22 @@ class EpochBasedRunner:
             inner_iter: how many iterations of the next epoch are complete.
             save_optimizer: whether training can go on from the file.
             latest: whether `latest.pth` is to mean this file.
+
+        Returns:
+            Its path; None if it was not written, and the run is about to be rolled back.
+
+        Raises:
+            DivergedError: it would hold numbers that are none, and the run is not rolled back.
         """
         checkpoint = checkpoint_of(self, {'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter}, save_optimizer)
         path = os.path.join(self.work_dir, filename)
+        bad = gather_plain(first_not_finite_of(checkpoint) if self.rank == 0 else None, self.device)[0]
+        if bad:
+            self.watch.give_up(f'{path}: not written after iteration {iteration}: {bad} is not finite. {ADVICE}')
+            return None
         on_rank_0(partial(save_checkpoint, checkpoint, path, latest))
+        if save_optimizer and not self.watch.left_out:
+            self.watch.good = path
         return path
 
     def resume(self, path: str, checkpoint: Optional[Mapping[str, Any]] = None, about: bool = False) -> None:
@@ -244,6 +261,7 @@ class EpochBasedRunner:
         """
         self.resumed_from, self._about = path, about
         self._resumed_place = restore(self, path, read_checkpoint(path) if checkpoint is None else checkpoint)
+        self.watch.good = None if self.watch.left_out else path
         self.logger.info('resumed epoch %d, iter %d', self.epoch, self.iter)
 
     def _check_hooks(self) -> None:

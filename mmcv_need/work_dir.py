@@ -18,7 +18,9 @@ CHECKPOINT = re.compile(r'(best_.+_)?(epoch|iter)_\d+\.pth')
 WRITTEN = rf'({CHECKPOINT.pattern}|latest\.pth|last_checkpoint|{re.escape(FINISHED)})'
 LEFTOVER = re.compile(WRITTEN + r'\.tmp\.(?P<process>\d{1,9})')  # of a process that was killed while it wrote
 OF_A_RUN = re.compile(rf'{WRITTEN}|{LEFTOVER.pattern}|' + r'\d{8}_\d{6}\.(log(\.json)?|bad_data\.txt)')
-EVENTS, EVENT_FILE = 'tf_logs', re.compile(r'events\.out\.tfevents\..+')  # of TensorBoard
+# Folders of a run, and what it writes there: what updates that were left out were computed of, and TensorBoard's files.
+FOLDERS = {'bad_updates': re.compile(r'iter_\d+_rank_\d+\.json(\.tmp\.\d{1,9})?'),
+           'tf_logs': re.compile(r'events\.out\.tfevents\..+')}
 
 MARKS = ('latest.pth', 'last_checkpoint', FINISHED)  # speak of other files
 
@@ -77,16 +79,17 @@ def finished_place(work_dir: str) -> Optional[Dict[str, Any]]:
 def run_files(work_dir: str) -> List[str]:
     """The files of a work directory that a run made, known by their names; links count only as `latest.pth`."""
     names = _names(work_dir)
-    if not os.path.islink(os.path.join(work_dir, EVENTS)):
-        names += [os.path.join(EVENTS, name) for name in _names(os.path.join(work_dir, EVENTS))]
+    for folder in FOLDERS:
+        if not os.path.islink(os.path.join(work_dir, folder)):
+            names += [os.path.join(folder, name) for name in _names(os.path.join(work_dir, folder))]
     paths = [os.path.join(work_dir, name) for name in names if is_of_a_run(name)]
     return [path for path in paths if _is_ours(path)]
 
 
 def is_of_a_run(name: str) -> bool:
     """Whether a run makes files of this name, relative to its work directory."""
-    folder, _, event = name.rpartition('/')
-    return bool(OF_A_RUN.fullmatch(name)) or (folder == EVENTS and bool(EVENT_FILE.fullmatch(event)))
+    folder, _, file = name.rpartition('/')
+    return bool(OF_A_RUN.fullmatch(name)) or (folder in FOLDERS and bool(FOLDERS[folder].fullmatch(file)))
 
 
 def remove_leftovers(folder: str) -> None:

@@ -9,6 +9,7 @@ from mmcv_need.hooks.invalid_loss import CheckInvalidLossHook
 from mmcv_need.hooks.iter_timer import IterTimerHook
 from mmcv_need.hooks.logger import LoggerHook
 from mmcv_need.hooks.profiler import ProfilerHook
+from mmcv_need.hooks.roll_back import RollBackHook
 from mmcv_need.hooks.sampler_seed import DistSamplerSeedHook
 from mmcv_need.hooks.schedules.lr_cycles import CyclicLrUpdaterHook, OneCycleLrUpdaterHook
 from mmcv_need.hooks.schedules.lr_policies import (
@@ -39,6 +40,6 @@ __all__ = [
     'EarlyStoppingHook', 'EmptyCacheHook', 'EvalHook', 'ExpLrUpdaterHook', 'ExpMomentumEMAHook', 'FixedLrUpdaterHook',
     'FixedMomentumUpdaterHook', 'FlatCosineAnnealingLrUpdaterHook', 'Hook', 'InvLrUpdaterHook', 'IterTimerHook',
     'LinearMomentumEMAHook', 'LoggerHook', 'LrUpdaterHook', 'MomentumUpdaterHook', 'OneCycleLrUpdaterHook',
-    'OneCycleMomentumUpdaterHook', 'PolyLrUpdaterHook', 'ProfilerHook', 'StepLrUpdaterHook', 'StepMomentumUpdaterHook',
-    'SyncBuffersHook', 'TensorboardLoggerHook', 'TextLoggerHook', 'TimeLimitHook',
+    'OneCycleMomentumUpdaterHook', 'PolyLrUpdaterHook', 'ProfilerHook', 'RollBackHook', 'StepLrUpdaterHook',
+    'StepMomentumUpdaterHook', 'SyncBuffersHook', 'TensorboardLoggerHook', 'TextLoggerHook', 'TimeLimitHook',
 ]

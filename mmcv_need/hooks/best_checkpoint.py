@@ -43,14 +43,19 @@ class BestCheckpoint:
         Raises:
             ConfigError: there is no such metric among the values, or it is no number.
         """
+        messages = runner.meta.setdefault('hook_msgs', {})
+        earlier, told = (self.score, self.file), dict(messages)
         better = on_rank_0(partial(self._is_better, runner, values)) or False
         if not broadcast_int(int(better), runner.device):
             return
         number, before = place['epoch' if unit == 'epoch' else 'iteration'], self.file
         self.file = f"best_{re.sub(r'[^@.A-Za-z0-9_-]', '_', self.metric)}_{unit}_{number}.pth"
-        messages = runner.meta.setdefault('hook_msgs', {})
         messages.update(best_score=self.score, best_ckpt=os.path.join(runner.work_dir, self.file))
         path = runner.save_checkpoint(self.file, latest=False, **place)
+        if path is None:  # what would have been written is not finite
+            self.score, self.file = earlier
+            runner.meta['hook_msgs'] = told
+            return
         if runner.rank == 0:
             runner.logger.info('Now best checkpoint is saved as %s.', self.file)
             runner.logger.info('Best %s is %.4f at %d %s.', self.metric, self.score, number, unit)

@@ -122,6 +122,10 @@ class CheckpointHook(Hook):
         self.newest = name
         path = runner.save_checkpoint(target, save_optimizer=self.save_optimizer, **place)
         self.newest = None
+        if path is None:  # what would have been written is not finite
+            for names in (self.regular, self.between):
+                names[:] = [other for other in names if other != name]
+            return
         runner.meta.setdefault('hook_msgs', {})['last_ckpt'] = path
         self.saved_iter, self.saved_at = place['iteration'], time.monotonic()
         if runner.rank == 0:

@@ -14,7 +14,8 @@ class Hook:
     `check_run` comes before anything is written: a hook that cannot serve this run says so there, by a ConfigError.
     `between_iters` comes when all hooks are done with a training iteration, log lines included: a checkpoint written then is
     complete. `evaluated` comes when an evaluation is all done, its best checkpoint included; on ranks other than 0 there are no
-    values. `before_train_epoch` and its sisters default to the general `before_epoch`, as in MMCV. What a hook must
+    values. `after_roll_back` comes when what was learnt is that of a checkpoint again, and the run's place is not.
+    `before_train_epoch` and its sisters default to the general `before_epoch`, as in MMCV. What a hook must
     remember over an interruption it puts into the checkpoint, as plain data and tensors; saving and loading happen on every
     rank.
     """
@@ -34,6 +35,7 @@ class Hook:
     def evaluated(self, runner: Any, values: Dict[str, Any]) -> None: ...
     def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None: ...
     def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None: ...
+    def after_roll_back(self, runner: Any, checkpoint: Dict[str, Any]) -> None: ...
 
     def before_train_epoch(self, runner: Any) -> None:
         self.before_epoch(runner)

@@ -107,6 +107,11 @@ class WeightAveragingHook(Hook):
             if name in self.average:
                 self.average[name].copy_(averages[name])
 
+    def after_roll_back(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
+        self.pending = False
+        self.learning = {}
+        self.after_load_checkpoint(runner, checkpoint)
+
     def _weights(self, runner: Any) -> Dict[str, Tensor]:
         """The network's own tensors that are averaged, by name."""
         return {name: value for name, value in runner.model.module.state_dict(keep_vars=True).items()

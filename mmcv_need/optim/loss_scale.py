@@ -21,6 +21,10 @@ DEFAULTS: Dict[str, Any] = {'init_scale': 2.0 ** 16, 'growth_factor': 2.0, 'back
 class LossScale:
     """A scale that stays, or one that shrinks when gradients overflow and grows after many steps without.
 
+    Attributes:
+        lowest: a dynamic scale below it has not found gradients that fit: 1, or ten halvings below where it began, whichever is
+            lower.
+
     Args:
         value: a number, such as 128., that stays; 'dynamic'; or a dict of `init_scale`, `growth_factor`, `backoff_factor` and
             `growth_interval`, which is dynamic too.
@@ -42,6 +46,7 @@ class LossScale:
             raise ConfigError(f'loss_scale {value!r}: expected growth_factor > 1, backoff_factor < 1 and a whole '
                               f'growth_interval')
         self.settings = {**DEFAULTS, **settings}
+        self.lowest = min(1.0, self.settings['init_scale'] / 2 ** 10)
         self.scale = torch.tensor(float(self.settings['init_scale']), device=device)
         self.good_steps = torch.tensor(0, dtype=torch.int32, device=device)
 

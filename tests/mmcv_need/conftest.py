@@ -16,11 +16,13 @@ from mmcv_need import device as devices
 
 DOUBLE = Path(__file__).parent / 'torch_npu_double'
 EVENTS = 'tf_logs/events.out.tfevents.1763812345.host.42.0'
+BAD = 'bad_updates/iter_7_rank_0.json'
 OURS = ['20261122_120000.log', '20261122_120000.log.json', 'best_bbox_mAP_50_epoch_3.pth', 'best_coco_bbox_mAP_iter_30.pth',
         'epoch_1.pth', 'epoch_12.pth', 'finished.json', 'iter_7.pth', 'iter_8.pth.tmp.77', 'last_checkpoint', 'latest.pth',
-        'latest.pth.tmp.77', EVENTS]
+        'latest.pth.tmp.77', BAD, EVENTS]
 OTHERS = ['epoch_1.pth.bak', 'my_epoch_1.pth', 'epoch_x.pth', 'epoch_1.pth.tmp.x', 'best.pth', 'notes.log', 'ssd300_coco.py',
-          'eval_20261122_120000.json', 'tf_logs/notes.txt', 'sub/epoch_1.pth', 'Epoch_1.pth', '20261122_120000.txt']
+          'eval_20261122_120000.json', 'tf_logs/notes.txt', 'bad_updates/notes.json', 'sub/epoch_1.pth', 'Epoch_1.pth',
+          '20261122_120000.txt']
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from mmcv_need.update_watch import LIMIT, UpdateWatch
 NAN = float('nan')
 
 
+CPU = torch.device('cpu')
+
+
 class Answers:
     """An optimizer step that answers so, one after the other."""
     loss_scale = None
@@ -39,37 +42,51 @@ def logger():
     return logger
 
 
+@pytest.fixture
+def watching(logger, tmp_path):
+    """Makes the watch of an optimizer step, for a run in `tmp_path`."""
+    return lambda step: UpdateWatch(step, logger, str(tmp_path), CPU)
+
+
+def see(watch, batch, first=True, loss=1.0):
+    watch.see(batch, {'loss': torch.tensor(loss)}, first)
+
+
+def note(watch, iteration):
+    watch.note(iteration, 1, [0.1])
+
+
 def pictures(*names):
     return {'img_metas': [{'ori_filename': name} for name in names]}
 
 
-def test_an_update_that_was_left_out_is_told_with_its_iteration_and_pictures(logger):
-    watch = UpdateWatch(Answers(True, False), logger)
-    watch.see(pictures('a.jpg', 'b.jpg'), first=True)
-    watch.note(6)
+def test_an_update_that_was_left_out_is_told_with_its_iteration_and_pictures(watching, logger):
+    watch = watching(Answers(True, False))
+    see(watch, pictures('a.jpg', 'b.jpg'))
+    note(watch, 6)
     watch.look()
     assert logger.said == []
-    watch.see(pictures('c.jpg', 'd.jpg'), first=True)
-    watch.note(7)
+    see(watch, pictures('c.jpg', 'd.jpg'))
+    note(watch, 7)
     watch.look()
-    assert logger.said == [('WARNING', 'iteration 7: its gradients are not finite, so its update was left out. '
-                                       'Pictures: c.jpg, d.jpg')]
+    assert logger.said == [('WARNING', 'iteration 7: its gradients are not finite, so its update was left out; '
+                                       'see bad_updates/iter_7_rank_0.json. Pictures: c.jpg, d.jpg')]
 
 
-def test_the_pictures_are_those_of_all_batches_of_the_step(logger):
-    watch = UpdateWatch(Answers(False), logger)
+def test_the_pictures_are_those_of_all_batches_of_the_step(watching, logger):
+    watch = watching(Answers(False))
     for number, first in (('a', True), ('b', True), ('c', False), ('d', False)):  # a's step was another one
-        watch.see(pictures(f'{number}.jpg'), first)
-    watch.note(4)
-    watch.see(pictures('of the next step.jpg'), True)
+        see(watch, pictures(f'{number}.jpg'), first)
+    note(watch, 4)
+    see(watch, pictures('of the next step.jpg'))
     watch.look()
     assert logger.said[0][1].endswith('Pictures: d.jpg, c.jpg, b.jpg')
 
 
-def test_it_is_told_once(logger):
-    watch = UpdateWatch(Answers(False, None, None), logger)
-    watch.see({}, first=True)
-    watch.note(1)
+def test_it_is_told_once(watching, logger):
+    watch = watching(Answers(False, None, None))
+    see(watch, {})
+    note(watch, 1)
     for _ in range(3):
         watch.look()
     assert len(logger.said) == 1 and watch.left_out == 1
@@ -78,64 +95,65 @@ def test_it_is_told_once(logger):
 @pytest.mark.parametrize('batch, told', [
     ({}, 'unknown'), ({'img_metas': []}, 'unknown'), ({'img_metas': [{}, {'filename': '/data/x.jpg'}]}, '?, /data/x.jpg'),
     (pictures(*'abcdefgh'), 'a, b, c, d, e, f, g, h'), (pictures(*'abcdefghij'), 'a, b, c, d, e, f, g, h and 2 more')])
-def test_pictures_are_named_as_far_as_the_batch_says(logger, batch, told):
-    watch = UpdateWatch(Answers(False), logger)
-    watch.see(batch, first=True)
-    watch.note(1)
+def test_pictures_are_named_as_far_as_the_batch_says(watching, logger, batch, told):
+    watch = watching(Answers(False))
+    see(watch, batch)
+    note(watch, 1)
     watch.look()
-    assert logger.said[0][1].endswith(f'left out. Pictures: {told}')
+    assert logger.said[0][1].endswith(f'iter_1_rank_0.json. Pictures: {told}')
 
 
-def test_the_loss_scale_that_came_of_it_is_told(logger):
+def test_the_loss_scale_that_came_of_it_is_told(watching, logger):
     weight = torch.nn.Parameter(torch.ones(2))
     step = OptimizerStep(torch.optim.SGD([weight], lr=0.1), loss_scale=LossScale({'init_scale': 64.0}, torch.device('cpu')))
-    watch = UpdateWatch(step, logger)
+    watch = watching(step)
     for number, size in enumerate((1.0, NAN, NAN)):
         step.zero_grad()
         step.backward(weight.sum() * size)
         watch.look()
         step.clip()
         step.step()
-        watch.see(pictures(f'{number}.jpg'), first=True)
-        watch.note(number + 1)
+        see(watch, pictures(f'{number}.jpg'))
+        note(watch, number + 1)
     watch.look()
     assert [text for _, text in logger.said] == [
         f'iteration {i}: its gradients are not finite, so its update was left out; the loss scale is {scale} now. '
         f'Pictures: {i - 1}.jpg' for i, scale in ((2, 32), (3, 16))]
 
 
-def test_a_loss_scale_that_stays_is_no_news(logger):
+def test_a_loss_scale_that_stays_is_no_news(watching, logger):
     weight = torch.nn.Parameter(torch.ones(2))
     step = OptimizerStep(torch.optim.SGD([weight], lr=0.1), loss_scale=LossScale(64.0, torch.device('cpu')))
-    watch = UpdateWatch(step, logger)
+    watch = watching(step)
     step.zero_grad()
     step.backward(weight.sum() * NAN)
     step.clip()
     step.step()
     watch.look()
-    assert 'was left out. Pictures' in logger.said[0][1]
+    assert 'was left out; see ' in logger.said[0][1] and 'loss scale' not in logger.said[0][1]
 
 
-def test_a_run_of_nothing_but_updates_left_out_is_given_up(logger):
-    watch = UpdateWatch(Answers(*[False] * LIMIT), logger)
+def test_a_run_of_nothing_but_updates_left_out_is_given_up(watching, logger):
+    watch = watching(Answers(*[False] * LIMIT))
     for number in range(1, LIMIT):
-        watch.see({}, first=True)
-        watch.note(number)
+        see(watch, {})
+        note(watch, number)
         watch.look()
-    watch.see({}, first=True)
-    watch.note(LIMIT)
-    with pytest.raises(DivergedError, match=r'^iteration 50: 50 updates in a row had gradients that are not finite; none was '
-                                            r'applied.*Lower the learning rate, clip gradients .*grad_clip\)$') as error:
+    see(watch, {})
+    note(watch, LIMIT)
+    with pytest.raises(DivergedError, match=r'^iteration 50: 50 updates in a row were left out, the last because its gradients '
+                                            r'are not finite[.] Lower the learning rate, or clip gradients .*grad_clip\)[.] '
+                                            r'No checkpoint .* there yet; see bad_updates/iter_50_rank_0.json$') as error:
         watch.look()
     assert '\n' not in str(error.value) and len(logger.said) == LIMIT
 
 
-def test_one_good_update_in_between_begins_the_count_anew(logger):
+def test_one_good_update_in_between_begins_the_count_anew(watching, logger):
     bad = [False] * (LIMIT - 1)
-    watch = UpdateWatch(Answers(*bad, True, *bad, True, False), logger)
+    watch = watching(Answers(*bad, True, *bad, True, False))
     for number in range(2 * LIMIT + 1):
-        watch.see({}, first=True)
-        watch.note(number)
+        see(watch, {})
+        note(watch, number)
         watch.look()
     assert watch.left_out == 1 and len(logger.said) == 2 * LIMIT - 1
 

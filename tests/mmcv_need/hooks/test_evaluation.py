@@ -288,7 +288,7 @@ def test_another_rank_saves_when_rank_0_does_and_has_no_say(run, monkeypatch):
     monkeypatch.setattr('mmcv_need.hooks.best_checkpoint.broadcast_int', lambda value, device: 1 - value)
     monkeypatch.setattr('mmcv_need.hooks.best_checkpoint.on_rank_0', lambda action: None)
     saved = []
-    monkeypatch.setattr(EpochBasedRunner, 'save_checkpoint', lambda runner, filename, **given: saved.append(filename))
+    monkeypatch.setattr(EpochBasedRunner, 'save_checkpoint', lambda runner, name, **given: saved.append(name) or name)
     done = run(1, [{}], rank=1, save_best='bbox_mAP', checkpoint=dict(minutes=None))
     assert len(saved) == 2  # the epoch's, and the best
     assert not [line for line in done.lines if 'best' in line]
