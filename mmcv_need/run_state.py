@@ -107,7 +107,7 @@ def restore(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> PlaceInRun
 
 
 def roll_back(runner: Any, path: str, checkpoint: Mapping[str, Any]) -> None:
-    """Bring what a run has learnt back to where one of its checkpoints was written, between two iterations.
+    """Bring what a run has learnt back to where one of its checkpoints was written, when an iteration's step is made.
 
     That is weights, averages, the optimizer's memory and the loss scale. The place in the run and among the data, random
     generators, rates and all else go on: the batches that it could not learn from do not come again. Every rank calls it.

@@ -54,19 +54,27 @@ class RollBackHook(Hook):
     def before_run(self, runner: Any) -> None:
         runner.watch.patient = True
 
-    def between_iters(self, runner: Any) -> None:
+    def after_train_iter(self, runner: Any) -> None:
+        """Before anything is saved of the iteration, so that whoever goes on from there need not know of it.
+
+        What counts is what is known when a step is made: a checkpoint in between may make more known, but not at every place.
+        """
         watch = runner.watch
+        if watch.made.iteration != runner.iter + 1:
+            return
         if watch.left_out >= self.after or watch.lost:
             watch.look()  # the update of this iteration may have been a good one
             if watch.left_out >= self.after or watch.lost:
                 self._roll_back(runner)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
-        checkpoint['roll_back'] = {'done': self.done, 'used': self.used, 'at': self.at}
+        lost = str(runner.watch.lost) if runner.watch.lost else None
+        checkpoint['roll_back'] = {'done': self.done, 'used': self.used, 'at': self.at, 'lost': lost}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: Dict[str, Any]) -> None:
         state = checkpoint.get('roll_back', {})
         self.done, self.used, self.at = state.get('done', 0), state.get('used'), state.get('at', 0)
+        runner.watch.lost = DivergedError(state['lost']) if state.get('lost') else None
 
     def _roll_back(self, runner: Any) -> None:
         watch, now = runner.watch, runner.iter + 1
@@ -95,7 +103,7 @@ class RollBackHook(Hook):
                 written = loaded.content['meta']['iter']
                 if self.used is None or written > self.at or written < self.used:
                     return loaded
-                again = again or loaded
+                again = loaded if again is None or written == self.used else again
         return again
 
 

@@ -1,6 +1,7 @@
 """An overflow in a half-precision run is caught on both kinds of card: the step is left out and the loss scale halves."""
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -41,6 +42,17 @@ def test_an_overflow_leaves_out_its_step_and_halves_the_scale(half, level, inf_n
 def test_a_scale_that_is_a_number_stays_and_the_step_is_left_out(half):
     run = half('O1', INF_NAN_MODE_ENABLE='0', fixed=True, **OVERFLOW)
     assert is_finite(run) and 'iteration 2: its gradients are not finite, so its update was left out' in run.said
+
+
+@pytest.mark.parametrize('inf_nan', ['0', '1'])
+def test_in_float32_such_an_update_is_written_down_too(train, inf_nan):
+    run = train('--no-validate', '--max_steps', 3, INF_NAN_MODE_ENABLE=inf_nan, **OVERFLOW)
+    assert run.status == 0, run.errors[-6000:]
+    record = json.loads((run.folder / 'bad_updates/iter_2_rank_0.json').read_text())
+    assert f"left out; see bad_updates/iter_2_rank_0.json. Pictures: {record['pictures'][0]['file']}" in run.said
+    assert is_finite(run) and len(record['pictures']) == 2
+    for picture in record['pictures']:
+        assert picture['id'] is not None and len(picture['gt_bboxes']) == len(picture['gt_labels']) > 0
 
 
 def test_without_an_overflow_every_step_counts(half):

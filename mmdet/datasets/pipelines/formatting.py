@@ -9,7 +9,7 @@ from mmdet.datasets.pipelines.plan import pixel_row, render
 from mmdet.datasets.pipelines.sample import Sample
 
 META_KEYS = ('filename', 'ori_filename', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip', 'flip_direction',
-             'img_norm_cfg')
+             'img_norm_cfg', 'img_id')
 
 
 @PIPELINES.register_module()

@@ -41,6 +41,8 @@ class LoadImageFromFile:
         sample.plan = Plan(img)
         sample.update(filename=name, ori_filename=info['filename'], ori_shape=img.shape, flip=False, flip_direction=None,
                       scale_factor=np.ones(4, dtype=np.float32), bbox_fields=[], img_fields=['img'])
+        if 'id' in info:
+            sample['img_id'] = info['id']
         sample.set_shape(img.shape[:2])
         return sample
 

@@ -36,6 +36,11 @@ def test_a_dynamic_scale_begins_where_torchs_does():
     assert after(scale, True) == (32768.0, 1999) and after(scale, True) == (65536.0, 0)
 
 
+@pytest.mark.parametrize('init, lowest', [('dynamic', 1.0), (1024.0, 1.0), (512.0, 0.5), (1.0, 2.0 ** -10)])
+def test_a_scale_has_sunk_too_far_below_1_and_ten_halvings(init, lowest):
+    assert LossScale(init if init == 'dynamic' else {'init_scale': init}, CPU).lowest == lowest
+
+
 def test_a_scale_never_grows_beyond_all_numbers():
     scale = LossScale({'init_scale': 2.0 ** 127, 'growth_interval': 1}, CPU)
     assert after(scale, True) == (2.0 ** 127, 0)
