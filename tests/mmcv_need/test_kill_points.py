@@ -230,7 +230,8 @@ def test_a_run_killed_at_any_point_ends_as_the_unbroken_one(tmp_path, trials):
     found = json.loads((tmp_path / 'results.json').read_text())
     assert [result for result in found['results'] if result['differences']] == []
     assert len(found['results']) == trials
-    assert found['names'][:1] == ['best_mAP_epoch_3.pth'] and {'epoch_3.pth', 'epoch_4.pth'} <= set(found['names'])
+    assert found['names'][:2] == ['bad_updates', 'best_mAP_epoch_3.pth']
+    assert {'epoch_3.pth', 'epoch_4.pth'} <= set(found['names'])
     print(f"{trials} trials among {found['events']} events: {[result['points'] for result in found['results']]}")
 
 

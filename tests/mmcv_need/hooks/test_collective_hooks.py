@@ -23,6 +23,7 @@ from mmcv_need.hooks.early_stopping import EarlyStoppingHook
 from mmcv_need.hooks.invalid_loss import CheckInvalidLossHook
 from mmcv_need.hooks.text_logger import TextLoggerHook
 from mmcv_need.log_buffer import LogBuffer
+from mmcv_need.update_watch import UpdateWatch
 
 dist_utils.init_dist('pytorch', 'gloo')
 rank, size = dist_utils.get_dist_info()
@@ -57,9 +58,11 @@ for run.iter in range(60):
 answers['time limit'] = run.stops
 
 run, hook = make_run(), CheckInvalidLossHook(interval=2)
+run.watch = UpdateWatch(SimpleNamespace(loss_scale=None), run.logger, sys.argv[2], run.device)
 for run.iter in range(4):
     loss = torch.tensor(float('nan') if run.iter == 3 and rank == 1 else 1.0)
     run.outputs, run.batch = {'loss': loss, 'log_vars': {'loss': loss}}, {'img_metas': [{'filename': f'of_rank_{rank}.jpg'}]}
+    run.watch.see(run.batch, run.outputs, first=True)
     try:
         hook.after_train_iter(run)
     except DivergedError as error:
@@ -118,7 +121,8 @@ def test_both_stop_when_rank_0s_time_is_up(answers):
 def test_both_end_with_an_error_and_the_one_with_the_bad_loss_names_its_pictures(answers):
     (first, of_other), (second, own) = (answer['invalid loss'] for answer in answers[0])
     assert (first, second) == (3, 3)
-    assert of_other == 'epoch 1, iteration 1 (4 of the run): the loss of another process is not finite; see what that says'
+    assert of_other.startswith('epoch 1, iteration 1 (4 of the run): the loss of another process is not finite; see what that '
+                               'says. No checkpoint ')
     assert own.startswith('process 1, epoch 1, iteration 1 (4 of the run): the loss is not finite: loss nan. Pictures: ')
     assert 'of_rank_1.jpg' in own and 'of_rank_0' not in own
 
