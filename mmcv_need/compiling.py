@@ -32,6 +32,16 @@ class Compiling:
     """
 
     def __init__(self, device: torch.device, backend: str = 'inductor', mode: Optional[str] = None):
+        self.check_arguments(backend, mode)
+        if backend == 'inductor':
+            _require_compiler(device)
+        limit = 'recompile_limit' if hasattr(torch._dynamo.config, 'recompile_limit') else 'cache_size_limit'
+        setattr(torch._dynamo.config, limit, max(SHAPES, getattr(torch._dynamo.config, limit)))
+        self.backend, self.mode = backend, mode
+
+    @staticmethod
+    def check_arguments(backend: str = 'inductor', mode: Optional[str] = None) -> None:
+        """Whether this torch can, on whatever device."""
         if devices.TORCH_VERSION < (2, 1):
             raise ConfigError(f'torch.compile needs torch 2.1 or newer, and this is {torch.__version__}; leave compile out')
         known = torch._dynamo.list_backends(exclude_tags=())
@@ -40,11 +50,6 @@ class Compiling:
                               f"It has {', '.join(known)}")
         if mode is not None and (backend != 'inductor' or mode not in MODES):
             raise ConfigError(f"mode {mode!r}: expected one of {', '.join(MODES)}, for backend 'inductor'")
-        if backend == 'inductor':
-            _require_compiler(device)
-        limit = 'recompile_limit' if hasattr(torch._dynamo.config, 'recompile_limit') else 'cache_size_limit'
-        setattr(torch._dynamo.config, limit, max(SHAPES, getattr(torch._dynamo.config, limit)))
-        self.backend, self.mode = backend, mode
 
     def __call__(self, function: Callable[..., Any], begins_step: bool = False) -> Callable[..., Any]:
         """The compiled function.

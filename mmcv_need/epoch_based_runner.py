@@ -50,8 +50,7 @@ class EpochBasedRunner:
 
     def __init__(self, max_epochs: int, *, model: nn.Module, optimizer: OptimizerStep, device: Any, work_dir: str,
                  logger: Logger, meta: Optional[Dict[str, Any]] = None, max_steps: Optional[int] = None):
-        if max_epochs < 1 or (max_steps is not None and max_steps < 1):
-            raise ConfigError(f'expected max_epochs and max_steps of 1 or more, not {max_epochs} and {max_steps}')
+        self.check_arguments(max_epochs, max_steps)
         self.max_epochs = max_epochs
         self.model = model
         self.optimizer = optimizer
@@ -75,6 +74,11 @@ class EpochBasedRunner:
         self._resumed_place: Optional[PlaceInRun] = None
         self._about = False
         self._hooks: List[Tuple[int, Any, str]] = []
+
+    @staticmethod
+    def check_arguments(max_epochs: int, max_steps: Optional[int] = None) -> None:
+        if max_epochs < 1 or (max_steps is not None and max_steps < 1):
+            raise ConfigError(f'expected max_epochs and max_steps of 1 or more, not {max_epochs} and {max_steps}')
 
     @property
     def hooks(self) -> List[Any]:

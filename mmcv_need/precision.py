@@ -42,21 +42,29 @@ class Precision:
     """
 
     def __init__(self, device: torch.device, opt_level: str = 'O0', dtype: str = 'float16', loss_scale: Optional[Scale] = None):
-        if opt_level not in LEVELS:
-            raise ConfigError(f"opt_level {opt_level!r}: expected one of {', '.join(LEVELS)}")
-        if dtype not in HALVES:
-            raise ConfigError(f"dtype {dtype!r}: expected one of {', '.join(HALVES)}")
-        needs_scale = opt_level != 'O0' and dtype == 'float16'
-        if loss_scale is not None and not needs_scale:
-            kind = 'float32' if opt_level == 'O0' else dtype
-            raise ConfigError(f'loss_scale {loss_scale!r}: {kind} needs none; leave it out')
+        self.check_arguments(opt_level, dtype, loss_scale)
         self.device = device
         self.opt_level = opt_level
         self.dtype = HALVES[dtype]
         if opt_level != 'O0':
             devices.check_half(device, self.dtype)
             warn_of_emulation(device, self.dtype)
-        self.loss_scale = LossScale('dynamic' if loss_scale is None else loss_scale, device) if needs_scale else None
+        scaled = opt_level != 'O0' and dtype == 'float16'
+        self.loss_scale = LossScale('dynamic' if loss_scale is None else loss_scale, device) if scaled else None
+
+    @staticmethod
+    def check_arguments(opt_level: str = 'O0', dtype: str = 'float16', loss_scale: Optional[Scale] = None) -> None:
+        """Whether there is such a precision, on whatever device."""
+        if opt_level not in LEVELS:
+            raise ConfigError(f"opt_level {opt_level!r}: expected one of {', '.join(LEVELS)}")
+        if dtype not in HALVES:
+            raise ConfigError(f"dtype {dtype!r}: expected one of {', '.join(HALVES)}")
+        if loss_scale is None:
+            return
+        if opt_level == 'O0' or dtype != 'float16':
+            kind = 'float32' if opt_level == 'O0' else dtype
+            raise ConfigError(f'loss_scale {loss_scale!r}: {kind} needs none; leave it out')
+        LossScale(loss_scale, torch.device('cpu'))  # which refuses what is none
 
     def applied_to(self, module: nn.Module) -> Callable[[], ContextManager[Any]]:
         """What makes the context in which a network is to be called."""

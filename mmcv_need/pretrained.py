@@ -36,12 +36,22 @@ def local_file(source: str) -> str:
         if not os.path.isfile(source):
             raise CheckpointError(f'{source}: no such checkpoint file')
         return source
-    address = NAMED.get(source.replace('openmmlab://', 'open-mmlab://'), source)
-    if not address.startswith(('https://', 'http://', 'file://')):
-        raise CheckpointError(f"'{source}' is no known name of weights.{did_you_mean(source, NAMED)}")
+    address = address_of(source)
     cached = os.path.join(cache_folder(), os.path.basename(address))
     on_rank_0(partial(_download, source, address, cached))
     return cached
+
+
+def address_of(source: str) -> str:
+    """The address that a name stands for; addresses and paths as they are.
+
+    Raises:
+        CheckpointError: unknown name.
+    """
+    address = NAMED.get(source.replace('openmmlab://', 'open-mmlab://'), source)
+    if '://' in address and not address.startswith(('https://', 'http://', 'file://')):
+        raise CheckpointError(f"'{source}' is no known name of weights.{did_you_mean(source, NAMED)}")
+    return address
 
 
 def _download(source: str, address: str, cached: str) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from mmcv_need import device as devices
+from mmcv_need.arguments import is_number
+from mmcv_need.errors import ConfigError
 
 
 def random_state(device: torch.device) -> Dict[str, Any]:
@@ -24,6 +26,16 @@ def set_random_state(device: torch.device, state: Mapping[str, Any]) -> None:
     name, keys, *place = state['numpy']
     np.random.set_state((name, keys.numpy().astype(np.uint32), *place))
     devices.set_rng_state(device, state['torch'])
+
+
+def check_seed(given: Any, where: str = '') -> None:
+    """A seed is one that all generators take, or None.
+
+    Raises:
+        ConfigError: it is none; `where` goes first.
+    """
+    if given is not None and (not is_number(given, int) or not 0 <= given < 2 ** 32):
+        raise ConfigError(f'{where}seed: expected an integer of 0 or more, below 2^32, not {given!r}')
 
 
 def seed_everything(seed: int) -> None:

@@ -10,14 +10,17 @@ and plain values, never config dicts.
 
 `parts` names the arguments that are themselves components: of a kind (the dict needs a `type`) or of a class (a dict
 without a `type`, whose keys are that class's arguments).
+
+A constructor that reads files keeps what it asks of its values in a static method `check_arguments`, which `faults` calls
+with those that it names.
 """
 from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
-from mmcv_need.arguments import find_problem
+from mmcv_need.arguments import find_problems, shortened
 from mmcv_need.errors import ConfigError, UserError, did_you_mean
 from mmcv_need.refusals import refusal
 
@@ -89,18 +92,28 @@ def build(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '
     return _Builder(config).build(_section(config, key, without), key, kind, given)
 
 
-def check(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
-          given: Sequence[str] = ()) -> None:
-    """Everything that `build` checks before it calls a constructor, without calling any: names, arguments, kinds.
+def faults(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
+           given: Sequence[str] = ()) -> List[ConfigError]:
+    """All that can be said against a section without calling a constructor: names, arguments, kinds, `check_arguments`.
 
     Args:
         config, kind, key, without: as for `build`.
         given: names of the arguments that the program will add.
+    """
+    walk = _Builder(config, found=[])
+    walk.build(_section(config, key, without), key, kind, dict.fromkeys(given))
+    return walk.found
+
+
+def check(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
+          given: Sequence[str] = ()) -> None:
+    """`faults`, of which the first is raised.
 
     Raises:
         ConfigError: as `build`.
     """
-    _Builder(config, dry=True).build(_section(config, key, without), key, kind, dict.fromkeys(given))
+    for fault in faults(config, kind, key=key, without=without, given=given):
+        raise fault
 
 
 def _section(config: Any, key: str, without: Sequence[str]) -> Any:
@@ -111,14 +124,20 @@ def _section(config: Any, key: str, without: Sequence[str]) -> Any:
 
 
 class _Builder:
-    """One walk over a config; knows where each value was written. A dry one makes nothing."""
+    """One walk over a config; knows where each value was written. One that is to find all faults makes nothing."""
 
-    def __init__(self, config: Any, dry: bool = False):
+    def __init__(self, config: Any, found: Optional[List[ConfigError]] = None):
         self._where = getattr(config, 'where', lambda key: '')
-        self._dry = dry
+        self.found = found
 
-    def fail(self, key: str, message: str) -> ConfigError:
-        return ConfigError(': '.join(part for part in (self._where(key), key, message) if part))
+    def fail(self, key: str, message: str) -> None:
+        """Raise the error, or note it."""
+        self.note(ConfigError(': '.join(part for part in (self._where(key), key, message) if part)))
+
+    def note(self, error: ConfigError) -> None:
+        if self.found is None:
+            raise error
+        self.found.append(error)
 
     def build(self, value: Any, key: str, kind: Any, given: Optional[dict] = None) -> Any:
         if kind is LAZY:
@@ -129,38 +148,40 @@ class _Builder:
             if inspect.isclass(kind):
                 return self._call(kind, {}, value, key, given or {})
             if isinstance(kind, Registry):
-                raise self.fail(key, f"a dict for {kind.name} needs a 'type', one of: {', '.join(sorted(kind.module_dict))}")
+                return self.fail(key, f"a dict for {kind.name} needs a 'type', one of: {', '.join(sorted(kind.module_dict))}")
             return {name: self.build(item, f'{key}.{name}'.lstrip('.'), None) for name, item in value.items()}
         if inspect.isclass(kind) and isinstance(value, (str, int, float, list, tuple)):
-            raise self.fail(key, f'expected a dict of arguments of {kind.__name__}, not {value!r}')
+            return self.fail(key, f'expected a dict of arguments of {kind.__name__}, not {shortened(value)}')
         if isinstance(value, (list, tuple)):
             return type(value)(self.build(item, f'{key}.{i}'.lstrip('.'), kind) for i, item in enumerate(value))
         if isinstance(kind, Registry) and isinstance(value, (str, int, float)):
-            raise self.fail(key, f'expected dict(type=...) of {kind.name}, not {value!r}')
+            return self.fail(key, f'expected dict(type=...) of {kind.name}, not {shortened(value)}')
         return value
 
     def _component(self, value: Mapping, key: str, kind: Any, given: dict) -> Any:
         entry = self._find(value['type'], key, kind)
+        if entry is None:
+            return None
         arguments = {name: item for name, item in value.items() if name != 'type'}
         return self._call(entry.make, entry.parts, arguments, key, given, entry.factory)
 
-    def _find(self, name: Any, key: str, kind: Any) -> Component:
+    def _find(self, name: Any, key: str, kind: Any) -> Optional[Component]:
         type_key = f'{key}.type'.lstrip('.')
         if inspect.isclass(name):  # API users may give the class itself
             entry = _TABLE.get(name.__name__)
             return entry if entry and entry.make is name else Component(name, kind, {}, False)
         known = kind.module_dict if isinstance(kind, Registry) else _TABLE
         if not isinstance(name, str):
-            raise self.fail(type_key, f'expected the name of a component, not {name!r}')
+            return self.fail(type_key, f'expected the name of a component, not {name!r}')
         entry = _TABLE.get(name)
         if entry is None:
             of_kind = f' of {kind.name}' if isinstance(kind, Registry) else ''
-            raise self.fail(type_key, f"no component{of_kind} is called '{name}'.{did_you_mean(str(name), known)}")
+            return self.fail(type_key, f"no component{of_kind} is called '{name}'.{did_you_mean(str(name), known)}")
         if isinstance(kind, Registry) and entry.registry is not kind:
-            raise self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; {kind.name} is expected here: "
+            return self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; {kind.name} is expected here: "
                                       f"{', '.join(sorted(known))}")
         if inspect.isclass(kind) and not (inspect.isclass(entry.make) and issubclass(entry.make, kind)):
-            raise self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; a {kind.__name__} is expected here")
+            return self.fail(type_key, f"'{name}' belongs to {entry.registry.name}; a {kind.__name__} is expected here")
         return entry
 
     def _call(self, make: Callable, parts: Mapping[str, Any], arguments: Mapping[str, Any], key: str,
@@ -168,12 +189,14 @@ class _Builder:
         parts = parts or getattr(make, 'config_parts', {})
         # A part that is None counts as absent: a detector without its backbone is missed here, not in the first step.
         present = {name: item for name, item in arguments.items() if item is not None or name not in parts}
-        problem = find_problem(make, present, given, factory)
-        if problem:
-            raise self.fail('.'.join(filter(None, (key, problem[0]))), problem[1])
-        built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()}
-        if self._dry:
-            return None
+        problems = find_problems(make, present, given, factory)
+        for name, message in problems:
+            self.fail('.'.join(filter(None, (key, name))), message)
+        wrong = {name for name, _ in problems}
+        built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()
+                 if name not in wrong}
+        if self.found is not None:
+            return None if problems else self._look_at(make, arguments, key)
         if factory:
             return functools.partial(make, **built, **given)
         try:
@@ -184,3 +207,14 @@ class _Builder:
             raise
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise refusal(self._where, key, arguments, f'{make.__name__} refused its arguments: {error}') from error
+
+    def _look_at(self, make: Callable, arguments: Mapping[str, Any], key: str) -> None:
+        """What the component itself has against its arguments."""
+        look = getattr(make, 'check_arguments', None)
+        if look is None:
+            return
+        asked = inspect.signature(look).parameters
+        try:
+            look(**{name: value for name, value in arguments.items() if name in asked})
+        except UserError as error:
+            self.note(refusal(self._where, key, arguments, f'{make.__name__}: {error}'))

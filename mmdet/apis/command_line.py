@@ -9,12 +9,12 @@ from typing import Any, List, Optional
 
 from mmcv_need import cores
 from mmcv_need import device as devices
-from mmcv_need.arguments import is_number
 from mmcv_need.config import Config, DictAction
 from mmcv_need.dist_utils import broadcast_int, get_dist_info, init_dist
 from mmcv_need.errors import ConfigError
 from mmcv_need.launch import is_launched
 from mmcv_need.orphans import die_with_parent
+from mmcv_need.random_state import check_seed
 from mmcv_need.registry import build
 from mmcv_need.rendezvous import LAUNCHERS, local_rank
 from mmdet.apis.checks import check_top_level
@@ -108,6 +108,5 @@ def stay_in_place() -> None:
 
 def choose_seed(given: Optional[int], device: Any) -> int:
     """The seed of a run, the same on every rank; drawn if none is given."""
-    if given is not None and (not is_number(given, int) or not 0 <= given < 2 ** 32):
-        raise ConfigError(f'seed: expected an integer of 0 or more, below 2^32, not {given!r}')
+    check_seed(given)
     return broadcast_int(random.SystemRandom().randrange(2**31) if given is None else given, device)

@@ -6,7 +6,7 @@ import inspect
 from logging import Logger
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from mmcv_need.arguments import is_a, plain_type
+from mmcv_need.arguments import accepted_arguments, shortened, what_it_should_be
 from mmcv_need.config import Config, DictAction
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.registry import build
@@ -74,20 +74,29 @@ def check_eval_options(options: Mapping[str, Any], dataset: Any, where: str) -> 
     if isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
             check_eval_options(options, part, where)
-        return
-    accepted = inspect.signature(dataset.evaluate).parameters
+    else:
+        check_options_of(type(dataset), options, where)
+
+
+def check_options_of(kind: Any, options: Mapping[str, Any], where: str) -> None:
+    """What the options name are arguments of the `evaluate` of a class of datasets, with values that it can use.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    accepted = accepted_arguments(kind.evaluate, skip_first=True) or {}
     known = [name for name in accepted if name not in ('results', 'metric', 'logger')]
     for name, value in options.items():
         if name == 'metric':
             raise ConfigError(f'{where} metric={value}: metrics are given by --eval, such as --eval bbox')
         if name not in known:
-            raise ConfigError(f'{where} {name}: the evaluation of a {type(dataset).__name__} has no such option.'
+            raise ConfigError(f'{where} {name}: the evaluation of a {kind.__name__} has no such option.'
                               f"{did_you_mean(name, [*known, 'jsonfile_prefix'])} To change the config, use --cfg-options")
-        expected = plain_type(accepted[name])
-        if expected and not is_a(value, expected):
-            raise ConfigError(f'{where} {name}: expected a value of type {expected}, not {value!r}')
-    checked = inspect.signature(dataset.check_metrics).parameters
-    dataset.check_metrics([], where=where, **{name: value for name, value in options.items() if name in checked})
+        expected = what_it_should_be(value, accepted[name])
+        if expected:
+            raise ConfigError(f'{where} {name}: expected {expected}, not {shortened(value)}')
+    checked = inspect.signature(kind.check_options).parameters
+    kind.check_options([], where=where, **{name: value for name, value in options.items() if name in checked})
 
 
 def check_save_best(cfg: Config, wanted: Optional[str], names: Optional[Sequence[str]]) -> None:

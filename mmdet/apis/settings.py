@@ -1,7 +1,7 @@
 """The sections of a config, as checked objects."""
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import torch
 
@@ -57,8 +57,10 @@ class DataSettings:
         self._own = {'train': train_dataloader, 'val': val_dataloader, 'test': test_dataloader}
         for section in self._own:
             samples, workers = self.for_section(section)
-            if samples < 1 or workers < 0:
-                raise ConfigError(f'expected samples_per_gpu >= 1 and workers_per_gpu >= 0, not {samples} and {workers}')
+            if samples < 1:
+                raise ConfigError(f'samples_per_gpu: expected 1 picture or more, not {samples}')
+            if workers < 0:
+                raise ConfigError(f'workers_per_gpu: expected 0 processes or more, not {workers}')
 
     def for_section(self, section: str) -> Tuple[int, int]:
         """Pictures a batch and worker processes of the loader for 'train', 'val' or 'test'."""
@@ -161,7 +163,7 @@ class LogSettings:
     """`log_config`: iterations between log lines, and the hooks that write them."""
     config_parts = {'hooks': LAZY}
 
-    def __init__(self, interval: int = 50, hooks: Sequence[Mapping[str, Any]] = ({'type': 'TextLoggerHook'},)):
+    def __init__(self, interval: int = 50, hooks: Sequence[Any] = ({'type': 'TextLoggerHook'},)):
         if interval < 1:
             raise ConfigError(f'interval: expected 1 iteration or more between log lines, not {interval}')
         if not isinstance(hooks, (list, tuple)):

@@ -39,6 +39,7 @@ class CocoDataset(AnnotatedPictures):
         bad_data: whether a record that cannot be used is an 'error', or to be left out: 'skip'.
     """
     CLASSES = COCO_CLASSES
+    check_options = staticmethod(check_metrics)
 
     def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
@@ -72,7 +73,8 @@ class CocoDataset(AnnotatedPictures):
         if listed(metric):
             self.require_annotations()
 
-    def metric_names(self, metric: Union[str, Sequence[str]] = 'bbox', proposal_nums: Sequence[int] = PROPOSAL_NUMS,
+    @staticmethod
+    def metric_names(metric: Union[str, Sequence[str]] = 'bbox', proposal_nums: Sequence[int] = PROPOSAL_NUMS,
                      metric_items: Union[str, Sequence[str], None] = None, **others: Any) -> List[str]:
         """Names of the numbers that `evaluate` gives, whose arguments these are."""
         return metric_names(metric, proposal_nums, metric_items)

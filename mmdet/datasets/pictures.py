@@ -45,6 +45,7 @@ class AnnotatedPictures:
     """
 
     metric: VocMetric
+    check_options = staticmethod(check_metrics)  # of the evaluation, without annotations
 
     def __init__(self, ann_file: str, annotations: Annotations, classes: Sequence[str], pipeline: Sequence[Any],
                  img_prefix: str, test_mode: bool, filter_empty_gt: bool, unannotated: str = '', bad_data: str = 'error',
@@ -66,6 +67,12 @@ class AnnotatedPictures:
                             f'filter_empty_gt=False')
         widths, heights = self.annotations.sizes.T
         self.flag = (widths > heights).astype(np.uint8)
+
+    @staticmethod
+    def check_arguments(classes: Union[str, Sequence[str], None] = None) -> None:
+        """What can be said of the arguments without the annotation file."""
+        if classes is not None:
+            class_names(classes)
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -150,7 +157,8 @@ class AnnotatedPictures:
         if listed(metric):
             self.require_annotations()
 
-    def metric_names(self, metric: Union[str, Sequence[str]] = 'mAP', proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
+    @staticmethod
+    def metric_names(metric: Union[str, Sequence[str]] = 'mAP', proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,
                      iou_thr: Union[float, Sequence[float]] = 0.5, **others: Any) -> List[str]:
         """Names of the numbers that `evaluate` gives, whose arguments these are."""
         return metric_names(metric, proposal_nums, iou_thr)
@@ -191,10 +199,19 @@ def class_names(classes: Union[str, Sequence[str]]) -> List[str]:
 
     Raises:
         DataError: no such file.
+        ConfigError: a name twice, or none at all.
     """
-    if not isinstance(classes, str):
-        return list(classes)
-    if not os.path.isfile(classes):
-        raise DataError(f"classes='{classes}': no such text file; for a single class write classes=('{classes}', )")
-    with open(classes, encoding='utf-8') as file:
+    names = list(classes) if not isinstance(classes, str) else _lines(classes)
+    if not names:
+        raise ConfigError('classes: names nothing; expected the names of the classes, or None')
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise ConfigError(f"classes: '{twice}' occurs twice; name each class once")
+    return names
+
+
+def _lines(path: str) -> List[str]:
+    if not os.path.isfile(path):
+        raise DataError(f"classes='{path}': no such text file; for a single class write classes=('{path}', )")
+    with open(path, encoding='utf-8') as file:
         return [line.strip() for line in file if line.strip()]

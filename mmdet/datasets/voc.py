@@ -39,13 +39,10 @@ class VOCDataset(AnnotatedPictures):
                  min_size: Optional[float] = None, img_subdir: str = 'JPEGImages', ann_subdir: str = 'Annotations',
                  bad_data: str = 'error'):
         path, folder = os.path.join(data_root or '', ann_file), os.path.join(data_root or '', img_prefix)
+        self.check_arguments(classes, data_root, img_prefix, test_mode, min_size)
         self.year = _year(folder)
-        if min_size and test_mode:
-            raise ConfigError('min_size is for training: in a test every box counts. Remove it, or test_mode')
         names = list(self.CLASSES) if classes is None else class_names(classes)
         label_of = {name: label for label, name in enumerate(names)}
-        if len(label_of) < len(names):
-            raise ConfigError(f"classes: a name occurs twice in {', '.join(names)}")
         pictures, skipped = usable((partial(read_picture, os.path.join(folder, ann_subdir, f'{number}.xml'), number,
                                             f'{img_subdir}/{number}.jpg', folder, label_of, min_size or 0)
                                     for number in read_ids(path)), bad_data)
@@ -53,6 +50,14 @@ class VOCDataset(AnnotatedPictures):
                          skipped=skipped)
         # VOC's pixels have an extent: a box from 3 to 3 is one pixel wide
         self.metric = VocMetric(names, eleven_point_mean if self.year == 2007 else area_under_curve, extent=1)
+
+    @staticmethod
+    def check_arguments(classes: Union[str, Sequence[str], None] = None, data_root: Optional[str] = None, img_prefix: str = '',
+                        test_mode: bool = False, min_size: Optional[float] = None) -> None:
+        AnnotatedPictures.check_arguments(classes)
+        _year(os.path.join(data_root or '', img_prefix))
+        if min_size and test_mode:
+            raise ConfigError('min_size is for training: in a test every box counts. Remove it, or test_mode')
 
 
 def _year(folder: str) -> int:

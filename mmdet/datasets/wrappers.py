@@ -50,10 +50,14 @@ class RepeatDataset(Resampled):
     """
 
     def __init__(self, dataset: Any, times: int):
-        if not isinstance(times, int) or times < 1:
-            raise ConfigError(f'times must be a positive int, not {times!r}')
+        self.check_arguments(times)
         super().__init__(dataset, np.tile(np.arange(len(dataset), dtype=np.min_scalar_type(len(dataset))), times))
         self.times = times
+
+    @staticmethod
+    def check_arguments(times: int) -> None:
+        if not isinstance(times, int) or times < 1:
+            raise ConfigError(f'times must be a positive int, not {times!r}')
 
 
 @DATASETS.register_module(parts=dict(dataset=DATASETS))
@@ -70,12 +74,16 @@ class ClassBalancedDataset(Resampled):
     """
 
     def __init__(self, dataset: Any, oversample_thr: float, filter_empty_gt: bool = True):
-        if not isinstance(oversample_thr, (int, float)) or not 0 < oversample_thr <= 1:
-            raise ConfigError(f'oversample_thr must be a share of the pictures, above 0 and up to 1, not {oversample_thr!r}')
+        self.check_arguments(oversample_thr)
         none = [] if filter_empty_gt else [len(dataset.CLASSES)]
         classes = [dataset.get_cat_ids(i) or none for i in range(len(dataset))]
         times = [math.ceil(factor) for factor in repeat_factors(classes, oversample_thr)]
         super().__init__(dataset, np.repeat(np.arange(len(dataset)), times))
+
+    @staticmethod
+    def check_arguments(oversample_thr: float) -> None:
+        if not isinstance(oversample_thr, (int, float)) or not 0 < oversample_thr <= 1:
+            raise ConfigError(f'oversample_thr must be a share of the pictures, above 0 and up to 1, not {oversample_thr!r}')
 
 
 def repeat_factors(classes: Sequence[Sequence[int]], threshold: float) -> List[float]:

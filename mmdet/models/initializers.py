@@ -6,7 +6,7 @@ import warnings
 from torch import nn
 
 from mmcv_need.checkpoint import read_checkpoint
-from mmcv_need.pretrained import local_file
+from mmcv_need.pretrained import address_of, local_file
 from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.models.builder import INITIALIZERS
 
@@ -28,6 +28,10 @@ class Pretrained:
     def __init__(self, checkpoint: str, prefix: str = ''):
         self.path = local_file(checkpoint)
         self.prefix = prefix
+
+    @staticmethod
+    def check_arguments(checkpoint: str) -> None:
+        address_of(checkpoint)
 
     def __call__(self, module: nn.Module) -> None:
         state = state_dict_of(read_checkpoint(self.path))

@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 import numpy as np
 import pytest
 
-from mmcv_need.arguments import find_problem, is_number, listed
+from mmcv_need.arguments import find_problems, is_number, listed
 
 
 class Part:
@@ -18,15 +18,15 @@ class Part:
         pass
 
 
-def problem(**arguments):
-    return find_problem(Part, arguments, (), factory=False)
+def problems(**arguments):
+    return find_problems(Part, arguments, (), factory=False)
 
 
 @pytest.mark.parametrize('arguments', [
     dict(count=3), dict(count=3, share=1), dict(count=3, share=1e-3, name='x', on=True, sizes=[1, 2]),
     dict(count=3, name=None), dict(count=object())])
 def test_values_of_the_annotated_types_pass(arguments):
-    assert problem(**arguments) is None
+    assert problems(**arguments) == []
 
 
 @pytest.mark.parametrize(('arguments', 'where', 'words'), [
@@ -40,13 +40,13 @@ def test_values_of_the_annotated_types_pass(arguments):
     (dict(cont=3), 'cont', "Did you mean 'count'?"),
     (dict(share=0.1), '', 'needs the argument count')])
 def test_everything_else_is_named(arguments, where, words):
-    name, message = problem(**arguments)
+    (name, message), = problems(**arguments)
     assert name == where and words in message and 'Part' in message
 
 
 def test_what_the_program_gives_may_not_be_given_twice():
-    assert find_problem(Part, dict(count=1, name='x'), ('name',), factory=False)[0] == 'name'
-    assert find_problem(Part, dict(count=1), ('name',), factory=False) is None
+    assert find_problems(Part, dict(count=1, name='x'), ('name',), factory=False)[0].name == 'name'
+    assert find_problems(Part, dict(count=1), ('name',), factory=False) == []
 
 
 @pytest.mark.parametrize('value', [3, -1, 0, np.int32(3), 2.5, np.float32(2.5)])

@@ -98,7 +98,7 @@ class SSDAnchorGenerator:
         scale_major: MMDetection's order option; only False has a meaning for SSD.
     """
 
-    def __init__(self, strides: Sequence[Union[int, Tuple[int, int]]], ratios: Sequence[Sequence[float]],
+    def __init__(self, strides: Sequence[Union[float, Tuple[float, float]]], ratios: Sequence[Sequence[float]],
                  input_size: int = 300, basesize_ratio_range: Tuple[float, float] = (0.15, 0.9),
                  min_sizes: Optional[Sequence[float]] = None, max_sizes: Optional[Sequence[float]] = None,
                  scale_major: bool = False):

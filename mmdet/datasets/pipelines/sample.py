@@ -5,6 +5,7 @@ from typing import Any, Optional, Tuple
 
 import numpy as np
 
+from mmcv_need.errors import ConfigError
 from mmdet.datasets.pipelines.plan import Plan
 
 
@@ -33,7 +34,8 @@ class Sample(dict):
     def plan(self) -> Plan:
         if super().__contains__('img'):
             self._plan = Plan(self.pop('img'))
-        assert self._plan is not None, 'LoadImageFromFile comes first'
+        if self._plan is None:
+            raise ConfigError('there is no picture here yet: LoadImageFromFile comes first')
         return self._plan
 
     @plan.setter

@@ -153,9 +153,9 @@ def test_the_places_of_a_model_are_its_parameters_in_its_order():
 WRONG = {
     'a rule': (dict(norm_mult=0.0), r"^optimizer\.paramwise_cfg\.norm_mult: Paramwise .*Did you mean 'norm_decay_mult'\?"),
     'a factor': (dict(norm_decay_mult='none'), r"norm_decay_mult: .*expected a value of type float, not 'none'"),
-    'no factor': (dict(bias_lr_mult=None), r'bias_lr_mult: expected a number of 0 or more, not None'),
+    'no factor': (dict(bias_lr_mult=None), r'bias_lr_mult: Paramwise: expected a value of type float, not None'),
     'a factor below 0': (dict(bias_lr_mult=-1.0), r'bias_lr_mult: expected a number of 0 or more, not -1\.0'),
-    'keys': (dict(custom_keys=['backbone']), r"custom_keys: expected a dict of dicts, not \['backbone'\]"),
+    'keys': (dict(custom_keys=['backbone']), r"custom_keys: Paramwise: expected a dict, not \['backbone'\]"),
     'a key': (dict(custom_keys={'backbone': 0.1}), r"custom_keys 'backbone': expected dict\(lr_mult=\.\.\., decay_mult"),
     'a word': (dict(custom_keys={'fc': dict(lr_mul=0.1)}), r"custom_keys 'fc': nothing reads 'lr_mul'\. .*'lr_mult'\?"),
     'a value': (dict(custom_keys={'fc': dict(lr_mult=True)}), r"custom_keys 'fc': lr_mult: expected a number .*, not True"),

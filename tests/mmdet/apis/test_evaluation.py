@@ -1,4 +1,4 @@
-"""Options of an evaluation are held against what the dataset's `evaluate` and `check_metrics` take."""
+"""Options of an evaluation are held against what the dataset's `evaluate` and `check_options` take."""
 from __future__ import annotations
 
 import numpy as np
@@ -25,14 +25,16 @@ class Plain:
     def evaluate(self, results, metric='mAP', logger=None, *, share: float = 0.5, strict: bool = False):
         pass
 
-    def check_metrics(self, metric, where=''):
+    @staticmethod
+    def check_options(metric, where=''):
         assert metric == []
 
 
 class Careful(Plain):
     """Its check knows one of the options."""
 
-    def check_metrics(self, metric, where='', share=0.5):
+    @staticmethod
+    def check_options(metric, where='', share=0.5):
         if share > 1:
             raise ConfigError(f'{where}: share {share}')
 

@@ -167,8 +167,9 @@ def test_a_class_that_the_file_lacks_is_an_error_with_the_nearest_name(dataset, 
     assert f"'{wrong}'" in message and hint in message and 'annotations.json' in message
 
 
-def test_a_class_named_twice_is_one_class(dataset):
-    assert dataset([box()], classes=('cat', 'cat')).CLASSES == ('cat', )
+def test_a_class_named_twice_is_refused(dataset):
+    with pytest.raises(ConfigError, match=r"^classes: 'cat' occurs twice; name each class once$"):
+        dataset([box()], classes=('cat', 'dog', 'cat'))
 
 
 def test_two_categories_of_one_name_are_two_classes_as_in_mmdetection(dataset):
