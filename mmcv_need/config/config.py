@@ -68,7 +68,9 @@ class Config:
         family = Family()
         data, trace = family.load(os.fspath(path), (), '')
         cfg = cls.__new__(cls)
-        cfg._fill(data, trace, os.fspath(path), '\n'.join(family.texts), frozenset(family.used), family.sources)
+        cfg._fill(data, trace, os.fspath(path), '\n'.join(family.texts), frozenset(family.used - family.outdated),
+                  family.sources)
+        cfg.__dict__['outdated_names'] = frozenset(family.outdated)
         return cfg
 
     def merge_from_dict(self, options: Dict[str, Any], source: str = '--cfg-options') -> None:

@@ -21,6 +21,7 @@ class Family:
         self.sources: List[str] = []
         self.texts: List[str] = []
         self.used: Set[str] = set()
+        self.outdated: Set[str] = set()  # those of them that a later file gave another value, of which it made nothing
         self._count = 0
 
     def load(self, path: str, below: Tuple[str, ...], named_at: str) -> Tuple[Dict[str, Any], Trace]:
@@ -43,6 +44,8 @@ class Family:
 
         text = read_file(path, named_at)
         source = read_text(text, path, load_bases)
+        changed = {name for name, value in source.data.items() if name in base[0] and base[0][name] != value}
+        self.outdated = (self.outdated | (changed & self.used)) - source.used
         self.used |= source.used
         self.sources.append(shown(path))
         self.texts.append(f'{shown(path)}\n{text}')

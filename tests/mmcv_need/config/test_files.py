@@ -73,3 +73,22 @@ def test_files_that_are_no_text_are_refused(folder, tmp_path):
     assert 'is not a file' in refused(Config.fromfile, tmp_path)
     assert 'does not exist' in refused(Config.fromfile, 'a\0b.py')
     assert 'does not exist' in refused(Config.fromfile, 'a\nb.py')
+
+
+BASE = "root = 'a/'\nnorm = dict(mean=[1], std=[2])\nother = 1\ndata = dict(train=root + 'x', norm=norm)"
+
+
+@pytest.mark.parametrize('child, outdated', [
+    ("root = 'b/'", {'root'}), ('norm = dict(mean=[5])', {'norm'}), ("root = 'b/'\ndata = dict(val=root + 'x')", set()),
+    ("root = 'a/'", set()), ('other = 2', set()), ("root = 'b/'\nx = root", set())])
+def test_a_name_that_a_base_has_used_and_its_child_only_sets_is_outdated(folder, child, outdated):
+    folder(base=BASE, child=f"_base_ = 'base.py'\n{child}")
+    cfg = Config.fromfile('child.py')
+    assert cfg.outdated_names == outdated and not cfg.used_names & outdated
+
+
+def test_an_outdated_name_that_a_grandchild_uses_is_none(folder):
+    folder(base=BASE, child="_base_ = 'base.py'\nroot = 'b/'", grandchild="_base_ = 'child.py'\nx = {{_base_.root}} + 'y'")
+    assert Config.fromfile('child.py').outdated_names == {'root'}
+    cfg = Config.fromfile('grandchild.py')
+    assert cfg.outdated_names == set() and cfg.x == 'b/y' and 'root' in cfg.used_names
