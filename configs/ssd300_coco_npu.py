@@ -12,6 +12,7 @@
 _base_ = 'ssd300_coco.py'
 
 optimizer = dict(type='SGD', lr=2e-3 / 8, momentum=0.9, weight_decay=5e-4)
+auto_scale_lr = dict(base_batch_size=8)
 dist_params = dict(backend='hccl')
 data = dict(samples_per_gpu=8, workers_per_gpu=8)
 precision = dict(opt_level='O2', loss_scale=128.)

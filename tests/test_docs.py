@@ -190,6 +190,13 @@ def test_the_error_of_the_config_page_is_what_such_a_config_gets(tmp_path):
     assert str(error.value).endswith(f'my.py:{shown.group(1)}{shown.group(2)}')
 
 
+def test_the_check_of_the_config_page_says_what_the_tool_says():
+    shown = next(code for code in blocks(read('docs/en/config.md')) if code.startswith('configs/') or 'a step (' in code)
+    done = subprocess.run([sys.executable, 'tools/check_config.py', 'configs/ssd300_coco.py', '--gpus', '1'], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
+    assert shown == done.stderr + done.stdout
+
+
 def test_the_backbone_of_the_contributing_guide_works(tmp_path):
     code, config = re.findall(r'```python\n(.*?)```', read('CONTRIBUTING.md'), flags=re.DOTALL)
     exec(compile(code, 'CONTRIBUTING.md', 'exec'), {'__name__': 'contributing'})

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import sys
 from functools import partial
@@ -25,13 +24,15 @@ from mmcv_need.registry import build
 from mmcv_need.work_dir import claim_timestamp, mark_finished, unmark_finished
 from mmdet.apis import train_detector
 from mmdet.apis.auto_scale_lr import enable_auto_scale_lr, scaled_lr
-from mmdet.apis.checks import check_sections, evaluates, require
+from mmdet.apis.checks import TRAINED_WITH, evaluates, require
 from mmdet.apis.command_line import add_common_options, choose_seed, idle_options, read_config, start_device
+from mmdet.apis.config_check import Findings, check_sections
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
 from mmdet.apis.endings import RESUMABLE, run
 from mmdet.apis.env import env_info
+from mmdet.apis.preview import announce
 from mmdet.apis.processes import add_card_options, in_processes
 from mmdet.apis.resuming import (
     add_resume_options,
@@ -43,6 +44,7 @@ from mmdet.apis.resuming import (
 )
 from mmdet.apis.stack_options import idle_stack_options
 from mmdet.apis.train import build_precision
+from mmdet.apis.trial_network import without_weights
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
 from mmdet.version import __version__
@@ -70,12 +72,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def settle(args: argparse.Namespace) -> Config:
-    """The config of this run, checked."""
+def settle(args: argparse.Namespace) -> Tuple[Config, Findings]:
+    """The config of this run, checked, and what was found of it."""
     cfg = read_config(args)
     override_precision(cfg, args.opt_level, args.loss_scale, args.amp)
-    require(cfg, 'model', 'data', 'optimizer', 'runner')
-    require(cfg, 'model.train_cfg')
+    require(cfg, *TRAINED_WITH)
     if args.max_steps < 0:
         raise ConfigError(f'--max_steps {args.max_steps}: expected a number of iterations, or 0 for all')
     name = os.path.splitext(os.path.basename(args.config))[0]
@@ -84,17 +85,10 @@ def settle(args: argparse.Namespace) -> Config:
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
     used = ['train', 'val'] if (not args.no_validate and evaluates(cfg)) or has_val(cfg) else ['train']
-    check_sections(cfg, *used)
+    found = check_sections(cfg, *used)
     check_data_files(cfg, *used)
     cfg['seed'] = args.seed if args.seed is not None else cfg.get('seed')
-    return cfg
-
-
-def without_weights(cfg: Config) -> Config:
-    """A copy whose backbone starts from nothing; the config that is logged and dumped keeps its own."""
-    cfg = copy.deepcopy(cfg)
-    cfg.model.backbone['init_cfg'] = None
-    return cfg
+    return cfg, found
 
 
 def prepare_work_dir(args: argparse.Namespace, cfg: Config, resume_from: Optional[Loaded], timestamp: str) -> None:
@@ -131,7 +125,7 @@ def start_log(args: argparse.Namespace, cfg: Config, device: Any, timestamp: Opt
                     'exp_name': os.path.basename(args.config), 'mmdet_version': __version__}
 
 
-def train(args: argparse.Namespace, cfg: Config, device: Any) -> int:
+def train(args: argparse.Namespace, cfg: Config, found: Findings, device: Any) -> int:
     """Train in folders that no other run writes to; the exit status."""
     rank, world_size = get_dist_info()
     resume_from = resumed_checkpoint(args, cfg, device)
@@ -145,6 +139,8 @@ def train(args: argparse.Namespace, cfg: Config, device: Any) -> int:
     logger, meta = start_log(args, cfg, device, timestamp)
     if scaling:
         logger.info('%s%s', scaling, '; what the checkpoint says goes before it' if resume_from else '')
+    announce(cfg, world_size, found, dataset, logger, validate=not args.no_validate, max_steps=args.max_steps,
+             starts_from=resume_from.path if resume_from else None)
     if resume_from is None and goes_on_by_itself(args, cfg):
         logger.info('%s has no checkpoint to go on from: a new run begins', checkpoints_of(cfg))
     prepare = partial(prepare_work_dir, args, cfg, resume_from, timestamp)
@@ -162,11 +158,11 @@ def main(arguments: Sequence[str]) -> int:
     status = in_processes(args, main, arguments, settle)
     if status is not None:
         return status
-    cfg = settle(args)
+    cfg, found = settle(args)
     device = start_device(args, cfg)
     build_precision(cfg, device)  # what the device cannot do is said before there is anything else
     with lone_run((cfg.work_dir, checkpoints_of(cfg))):
-        return train(args, cfg, device)
+        return train(args, cfg, found, device)
 
 
 if __name__ == '__main__':

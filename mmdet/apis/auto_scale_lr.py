@@ -4,13 +4,21 @@ The linear rule: as many times the rate as the batch. Source: Goyal et al., "Acc
 """
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional
 
 from mmcv_need.arguments import is_number
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build
+from mmdet.apis.datasets import themselves
 from mmdet.apis.dialects.spellings import lookup
+
+# What SSD with VGG-16 is published with in MMDetection 2.x: SGD, 64 pictures a step, and this rate by the kind of the data.
+PUBLISHED_BATCH = 64
+PUBLISHED_RATES = {'VOCDataset': 1e-3}
+PUBLISHED_RATE = 2e-3  # of all others, COCO's among them
+MOST_CARDS = 8  # that a recipe is taken to be made for, where it does not say
+FACTOR = 2.0  # how far a rate may be from the rule's
 
 
 class AutoScaleLr:
@@ -55,7 +63,9 @@ def check_auto_scale_lr(cfg: Config) -> AutoScaleLr:
 
 
 def scaled_lr(cfg: Config, world_size: int) -> Optional[str]:
-    """Scale `optimizer.lr` in place if `auto_scale_lr` is turned on, and turn that off: it is done, in dumps of the config too.
+    """Scale `optimizer.lr` in place if `auto_scale_lr` is turned on, and turn that off.
+
+    It is done then: dumps of the config say that the rate is for this batch.
 
     As in MMDetection, the batch is that of the loaders: accumulated iterations (`cumulative_iters`) do not count. Rates that a
     schedule states in absolute numbers (`min_lr`, OneCycle's `max_lr`) stay as they are.
@@ -73,9 +83,56 @@ def scaled_lr(cfg: Config, world_size: int) -> Optional[str]:
     scaling = check_auto_scale_lr(cfg)
     if not scaling.enable:
         return None
-    each = lookup(cfg, 'data.train_dataloader.samples_per_gpu') or lookup(cfg, 'data.samples_per_gpu') or 1
+    each = samples_each(cfg)
     batch, base, lr = world_size * each, scaling.base_batch_size, cfg.optimizer.lr
     cfg.optimizer['lr'] = lr * (batch / base)
-    cfg.auto_scale_lr['enable'] = False
+    cfg.auto_scale_lr.update(enable=False, base_batch_size=batch)
     made = f'{world_size} x {each} pictures a step, and the config is for {base}'
     return f'auto_scale_lr: lr {lr:g} -> {cfg.optimizer.lr:g}: {made}'
+
+
+def samples_each(cfg: Config) -> int:
+    """Pictures of a training step, of each process."""
+    return lookup(cfg, 'data.train_dataloader.samples_per_gpu') or lookup(cfg, 'data.samples_per_gpu') or 1
+
+
+def meant_batch(cfg: Config) -> Optional[float]:
+    """How many pictures of a step `optimizer.lr` is right for; None if neither the config nor a published recipe tells.
+
+    Args:
+        cfg: in canonical form, without faults.
+    """
+    base, lr = check_auto_scale_lr(cfg).base_batch_size, lookup(cfg, 'optimizer.lr')
+    if base is not None or not is_number(lr) or lr <= 0:
+        return base
+    backbone, optimizer = cfg.model.get('backbone') or {}, cfg.optimizer
+    as_published = (backbone.get('type'), backbone.get('norm_cfg'), backbone.get('width_factor', 1), optimizer.get('type')) == (
+        'SSDVGG', None, 1, 'SGD')
+    if not as_published or lookup(cfg, 'lr_config.policy') == 'OneCycle' or optimizer.get('paramwise_cfg'):
+        return None
+    kind = str(next(themselves(cfg.data['train'])).get('type'))
+    return PUBLISHED_BATCH * lr / PUBLISHED_RATES.get(kind, PUBLISHED_RATE)
+
+
+def cards_of_recipe(cfg: Config) -> int:
+    """How many cards a config is most likely for: as many as make its batch, up to 8; 1 if that is not known."""
+    return min(max(round((meant_batch(cfg) or 0) / samples_each(cfg)), 1), MOST_CARDS)
+
+
+def rate_doubts(cfg: Config, world_size: int) -> List[str]:
+    """A line if the rate does not fit the batch of this run, by a factor of more than 2.
+
+    Args:
+        cfg: in canonical form, without faults; `auto_scale_lr` has done its work, or was turned off.
+        world_size: number of processes.
+    """
+    base, each, together = meant_batch(cfg), samples_each(cfg), lookup(cfg, 'optimizer_config.cumulative_iters') or 1
+    loaded = world_size * each
+    batch = loaded * together
+    if base is None or any(1 / FACTOR <= pictures / base <= FACTOR for pictures in (loaded, batch)):
+        return []
+    lr = cfg.optimizer.lr
+    made = f'{world_size} x {each}' + (f' x {together} accumulated' if together > 1 else '')
+    by_itself = ', and so does --auto-scale-lr' if check_auto_scale_lr(cfg).base_batch_size is not None else ''
+    return [f"{cfg.where('optimizer.lr')}: optimizer.lr: {lr:g} is for {base:g} pictures a step, and this run has {batch} "
+            f'({made}). By the linear rule optimizer.lr={lr * batch / base:g} fits{by_itself}'.lstrip(': ')]

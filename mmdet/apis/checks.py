@@ -1,27 +1,14 @@
-"""What can be said of a config before anything slow: every key is read, every section fits the code."""
+"""What can be said of a config by its keys alone: each is read by something, and what a command line needs is there."""
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Iterator
 
 from mmcv_need import device as devices
-from mmcv_need.builder import check_optimizer
-from mmcv_need.compiling import Compiling
 from mmcv_need.config import Config
-from mmcv_need.epoch_based_runner import RUNNERS
 from mmcv_need.errors import ConfigError, nearest
-from mmcv_need.hooks import HOOKS, CheckpointHook
-from mmcv_need.precision import Precision
-from mmcv_need.registry import build, check
-from mmdet.apis.auto_scale_lr import check_auto_scale_lr
-from mmdet.apis.dialects import POLICIES, with_policy_hook
 from mmdet.apis.dialects.spellings import lookup
-from mmdet.apis.listed_hooks import custom_hooks, logger_hooks
-from mmdet.apis.settings import DataSettings, DistSettings, EvaluationSettings, OptimizerSettings
-from mmdet.apis.stack_options import check_stack_options
-from mmdet.apis.workflow import workflow_of
 from mmdet.datasets import DATASETS
-from mmdet.models import DETECTORS
 
 # Top-level keys that training or testing reads.
 KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
@@ -34,7 +21,9 @@ SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_
             'auto_scale_lr', 'compile', *devices.OPTIONS)  # dicts, if not None
 SWITCHES = ('auto_resume', 'cudnn_benchmark', 'deterministic', 'find_unused_parameters')  # True or False, if not None
 LISTS = ('custom_hooks', 'workflow')  # lists, if not None
-LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+TEXTS = ('load_from', 'resume_from', 'work_dir')  # strings, if not None
+KINDS = ((SECTIONS, dict), (LISTS, list), (SWITCHES, bool), (TEXTS, str))
+TRAINED_WITH = ('model', 'data', 'optimizer', 'runner', 'model.train_cfg')  # what training cannot do without
 # Keys with a meaning in MMDetection that must not be passed over in silence.
 UNSUPPORTED = {'custom_imports': 'Remove it, or set it to None',
                'ema_config': "An average of the weights is custom_hooks = [dict(type='EMAHook')]",
@@ -47,75 +36,48 @@ VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_p
              'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
 
 
-def check_sections(cfg: Config, *datasets: str) -> None:
-    """Names, arguments and values of every component, before anything slow: without reading data, or making a network.
-
-    Settings and hooks are made, for their values to be checked; they do nothing before a run begins.
-
-    Args:
-        cfg: in canonical form.
-        datasets: sections of `data` that will be used.
-
-    Raises:
-        ConfigError: the first that is wrong.
-    """
-    check(cfg, DETECTORS, key='model')
-    build(cfg, DataSettings, key='data')
-    for section in datasets:
-        if not isinstance(cfg.data.get(section), dict):
-            raise ConfigError(f"{cfg.where(f'data.{section}')}: data.{section}: expected the dict of a dataset, "
-                              f'not {cfg.data.get(section)!r}')
-        check(cfg, DATASETS, key=f'data.{section}')
-    if 'val' in datasets:
-        check_has_metrics(cfg, 'data.val', cfg.data['val'])
-    check(cfg, RUNNERS, key='runner', given=('model', 'optimizer', 'device', 'work_dir', 'logger', 'meta', 'max_steps'))
-    sections = {'optimizer_config': OptimizerSettings, 'checkpoint_config': CheckpointHook, 'evaluation': EvaluationSettings,
-                'dist_params': DistSettings}
-    for section, kind in sections.items():
-        if cfg.get(section) is not None:
-            build(cfg, kind, key=section)
-    if cfg.get('precision') is not None:
-        check(cfg, Precision, key='precision', given=('device',))
-    if cfg.get('compile') is not None:
-        check(cfg, Compiling, key='compile', given=('device',))
-    if cfg.get('optimizer') is not None:
-        check_optimizer(cfg)
-    check_auto_scale_lr(cfg)
-    check_stack_options(cfg)
-    for section, suffix in POLICIES.items():
-        if cfg.get(section) is not None:
-            build(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
-    logger_hooks(cfg)
-    custom_hooks(cfg)
-    if str(cfg.get('log_level', 'INFO')).upper() not in LOG_LEVELS:
-        raise ConfigError(f"{cfg.where('log_level')}: log_level: expected one of {', '.join(LOG_LEVELS)}, "
-                          f'not {cfg.log_level!r}')
-    workflow_of(cfg)
-
-
 def check_top_level(cfg: Config) -> None:
     """Every top-level key is read by something, or the user hears of it.
 
     Raises:
-        ConfigError: a key that is nearly one that is read, or one that means something that is not supported.
+        ConfigError: the first of `top_level_faults`.
     """
+    for fault in top_level_faults(cfg):
+        raise fault
+
+
+def top_level_faults(cfg: Config) -> Iterator[ConfigError]:
+    """Keys that are nearly one that is read, or mean what is not supported; warnings tell of others that nothing reads."""
     for key in cfg:
-        for keys, kind in ((SECTIONS, dict), (LISTS, list), (SWITCHES, bool)):
+        for keys, kind in KINDS:
             if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
-                raise ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
+                yield ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
         if key in UNSUPPORTED and cfg[key] not in (None, False) and lookup(cfg, f'{key}.enable', True):
-            raise ConfigError(f'{cfg.where(key)}: {key}: not supported. {UNSUPPORTED[key]}')
+            yield ConfigError(f'{cfg.where(key)}: {key}: not supported. {UNSUPPORTED[key]}')
         if key in KEYS or key in UNSUPPORTED or key in cfg.used_names:
             continue
         if key in cfg.outdated_names:
-            warnings.warn(f'{cfg.where(key)}: {key}: has no effect: the config has used it already. Change what is made of it',
-                          UserWarning, stacklevel=2)
+            warnings.warn(f'{_changed_at(cfg, key)}: {key}: has no effect: the config has used it already. Change what is made '
+                          f'of it', UserWarning, stacklevel=3)
         if key in VARIABLES or key in cfg.outdated_names:
             continue
         close = nearest(key, KEYS, cutoff=0.75)
         if close:
-            raise ConfigError(f"{cfg.where(key)}: {key}: nothing reads this key. Did you mean '{close}'?")
-        warnings.warn(f'{cfg.where(key)}: {key}: nothing reads this key', UserWarning, stacklevel=2)
+            yield ConfigError(f"{cfg.where(key)}: {key}: nothing reads this key. Did you mean '{close}'?")
+        else:
+            warnings.warn(f'{cfg.where(key)}: {key}: nothing reads this key', UserWarning, stacklevel=3)
+
+
+def has_sections(cfg: Config) -> bool:
+    """Whether whatever should be a dict is one: else no more can be said."""
+    return all(isinstance(cfg[key], dict) for key in SECTIONS if cfg.get(key) is not None)
+
+
+def _changed_at(cfg: Config, key: str) -> str:
+    """Where a top-level name got its last value; of a dict, which was merged, the entry that another file than its own set."""
+    home, value = cfg.where(key), cfg[key]
+    inner = [cfg.where(f'{key}.{name}') for name in value] if isinstance(value, dict) else []
+    return next((place for place in inner if place.rpartition(':')[0] != home.rpartition(':')[0]), home)
 
 
 def require(cfg: Config, *keys: str) -> None:
@@ -125,6 +87,7 @@ def require(cfg: Config, *keys: str) -> None:
         ConfigError: it has not.
     """
     missing = [key for key in keys if lookup(cfg, key) is None]
+    missing = [key for key in missing if key.rpartition('.')[0] not in missing]
     if missing:
         raise ConfigError(f"{cfg.filename or 'the config'}: has no {', '.join(missing)}; is this the config of a detector?")
 

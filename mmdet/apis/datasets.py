@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Dict, Iterator, Sequence
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
@@ -67,12 +67,22 @@ def mirror_too(cfg: Config) -> None:
 
 def themselves(node: Any) -> Iterator[Any]:
     """The datasets of a config's section, which may stand within wrappers and lists."""
+    return (dataset for _, dataset in placed(node, ''))
+
+
+def placed(node: Any, key: str) -> Iterator[Tuple[str, Any]]:
+    """The datasets of a config's section, which may stand within wrappers and lists, each with its place.
+
+    Args:
+        node: the section.
+        key: its place, such as 'data.train'.
+    """
     if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from themselves(item)
+        for i, item in enumerate(node):
+            yield from placed(item, f'{key}.{i}')
     elif any(name in node for name in WRAPPED):
         for name in WRAPPED:
             if name in node:
-                yield from themselves(node[name])
+                yield from placed(node[name], f'{key}.{name}')
     else:
-        yield node
+        yield key, node

@@ -29,11 +29,11 @@ def load_tool(name):
 
 @pytest.fixture(scope='session')
 def tools():
-    """tools.train(...), tools.test(...), tools.print_config(...): the command lines, run in this process on the CPU.
+    """tools.train(...), tools.test(...), tools.print_config(...), ...: the command lines, run in this process on the CPU.
 
     What they change for the whole process is put back.
     """
-    modules = {name: load_tool(name) for name in ('train', 'test', 'print_config', 'check_dataset')}
+    modules = {name: load_tool(name) for name in ('train', 'test', 'print_config', 'check_config', 'check_dataset')}
 
     def call(name):
         def main(*arguments):
@@ -43,7 +43,7 @@ def tools():
             environment, state, threads = dict(os.environ), torch.get_rng_state(), torch.get_num_threads()
             with warnings.catch_warnings():
                 try:
-                    modules[name].main(words)
+                    return modules[name].main(words)
                 finally:
                     get_logger('mmdet')  # closes the log file
                     os.environ.clear()

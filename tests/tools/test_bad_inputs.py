@@ -106,7 +106,8 @@ WRONG = {
         ['variant.py:2: model.bbox_head.anchor_generator: SSDAnchorGenerator', 'needs the argument', 'strides']),
     'a missing file of annotations': ("data = dict(train=dict(ann_file='nowhere.json'))",
         ['variant.py:2: data.train: ', 'no annotation file at nowhere.json']),
-    'a class that the data lack': ("data = dict(train=dict(classes=('circle', 'squar', 'ring')))",
+    'a class that the data lack': ("model = dict(bbox_head=dict(num_classes=3))\n"
+        "data = dict(train=dict(classes=('circle', 'squar', 'ring')))",
         ["has no category 'squar'", "Did you mean 'square'?", 'The file has 6']),
     'a number of classes': ('model = dict(bbox_head=dict(num_classes=7))',
         ['variant.py:2: model.bbox_head.num_classes is 7', '6 classes (circle, square', 'num_classes=6']),
@@ -121,8 +122,8 @@ WRONG = {
         ['variant.py:2: workflow', "expected pairs of mode and epochs, such as [('train', 1)]"]),
     'a workflow that never trains': ("workflow = [('val', 1)]", ['variant.py:2: workflow', 'expected pairs']),
     'labels of a validation epoch that mean other classes': ("evaluation = None\nworkflow = [('train', 1), ('val', 1)]\n"
-        "data = dict(val=dict(classes=('circle', 'square')))",
-        ['data.val: not the classes of data.train: 2 classes here and 6 there']),
+        "model = dict(bbox_head=dict(num_classes=2))\ndata = dict(train=dict(classes=('circle', 'square')))",
+        ['data.val: not the classes of data.train: 6 classes here and 2 there']),
     'a model that is not there': ('model = None', ['variant.py: has no model; is this the config of a detector?']),
     'an interval of zero': ('evaluation = dict(interval=0)',
         ['evaluation: EvaluationSettings: interval must be at least 1, not 0']),

@@ -7,4 +7,5 @@ lr_config = dict(
     warmup_iters=500,
     warmup_ratio=0.001,
     step=[16, 22])
+auto_scale_lr = dict(enable=False, base_batch_size=64)  # pictures a step that the experiments' rates are for
 runner = dict(type='EpochBasedRunner', max_epochs=24)

@@ -5,7 +5,14 @@ import pytest
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
-from mmdet.apis.auto_scale_lr import check_auto_scale_lr, enable_auto_scale_lr, scaled_lr
+from mmdet.apis.auto_scale_lr import (
+    cards_of_recipe,
+    check_auto_scale_lr,
+    enable_auto_scale_lr,
+    meant_batch,
+    rate_doubts,
+    scaled_lr,
+)
 
 
 def config(scaling, data=None, **more):
@@ -77,3 +84,42 @@ def test_a_rate_is_needed():
     cfg = Config(dict(optimizer=dict(type='Adam'), auto_scale_lr=dict(enable=True, base_batch_size=64)))
     with pytest.raises(ConfigError, match=r'auto_scale_lr scales optimizer\.lr, which is no number'):
         scaled_lr(cfg, 1)
+
+
+def published(lr=2e-3, kind='CocoDataset', samples=8, optimizer='SGD', scaling=None, accumulated=1, **backbone):
+    return Config(dict(
+        model=dict(backbone=dict(type='SSDVGG', **backbone)), optimizer=dict(type=optimizer, lr=lr), auto_scale_lr=scaling,
+        data=dict(samples_per_gpu=samples, train=dict(type='RepeatDataset', times=5, dataset=dict(type=kind))),
+        optimizer_config=dict(cumulative_iters=accumulated)))
+
+
+@pytest.mark.parametrize('settings, batch', [
+    (dict(), 64), (dict(lr=2.5e-4), 8), (dict(lr=1e-3, kind='VOCDataset'), 64), (dict(lr=1e-3, kind='CustomDataset'), 32),
+    (dict(lr=1., scaling=dict(base_batch_size=24)), 24), (dict(optimizer='AdamW'), None), (dict(width_factor=0.25), None),
+    (dict(norm_cfg=dict(type='BN')), None), (dict(optimizer='AdamW', scaling=dict(base_batch_size=24)), 24)])
+def test_what_a_rate_is_for_is_what_the_config_says_or_what_ssd_is_published_with(settings, batch):
+    assert meant_batch(published(**settings)) == (None if batch is None else pytest.approx(batch))
+
+
+@pytest.mark.parametrize('settings, cards', [(dict(), 8), (dict(samples=32), 2), (dict(samples=64), 1), (dict(samples=2), 8),
+                                             (dict(lr=2.5e-4), 1), (dict(optimizer='AdamW'), 1), (dict(lr=1e-9), 1)])
+def test_a_recipe_is_for_the_cards_that_make_its_batch_up_to_eight(settings, cards):
+    assert cards_of_recipe(published(**settings)) == cards
+
+
+@pytest.mark.parametrize('settings, cards, rate', [
+    (dict(), 8, None), (dict(), 4, None), (dict(), 16, None), (dict(), 3, '0.00075'), (dict(), 17, '0.00425'),
+    (dict(), 1, '0.00025'), (dict(lr=0.02), 8, '0.002'), (dict(accumulated=8), 1, None), (dict(accumulated=8), 8, None),
+    (dict(accumulated=3), 32, '0.024'), (dict(optimizer='AdamW'), 1, None),
+    (dict(lr=1e-3, kind='VOCDataset'), 1, '0.000125')])
+def test_a_rate_that_is_off_by_more_than_two_is_told_with_the_one_that_fits(settings, cards, rate):
+    lines = rate_doubts(published(**settings), cards)
+    assert len(lines) == (rate is not None)
+    for line in lines:
+        assert line.startswith('optimizer.lr: ') and line.endswith(f'By the linear rule optimizer.lr={rate} fits')
+
+
+def test_a_rate_that_was_scaled_fits():
+    cfg = published(scaling=dict(enable=True, base_batch_size=64))
+    assert scaled_lr(cfg, 1) and cfg.optimizer.lr == 2.5e-4
+    assert rate_doubts(cfg, 1) == [] and cfg.auto_scale_lr == dict(enable=False, base_batch_size=8)
