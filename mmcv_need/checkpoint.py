@@ -71,10 +71,10 @@ def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:
     except Damaged as error:
         raise CheckpointError(f'{path}: damaged: {error}. Use an older checkpoint') from error
     except Refused as error:
-        raise CheckpointError(f'{path}: holds {_line(error)}; expected nothing but tensors and plain data. Nothing of the file '
+        raise CheckpointError(f'{path}: holds {str(error)[:200]}; expected nothing but tensors and plain data. Nothing of the file '
                               f'was run') from None
     except Exception as error:  # what is wrong with bytes may show as anything
-        reason = f'{type(error).__name__}: {_line(error)}'
+        reason = f'{type(error).__name__}: {str(error)[:200]}'
         raise CheckpointError(f'{path}: not a checkpoint that can be read ({reason})') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{path}: holds a {type(checkpoint).__name__}; expected a dict of tensors, or '
@@ -83,11 +83,6 @@ def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:
     if isinstance(described, dict):
         checkpoint['meta'].setdefault('CLASSES', described.get('classes', described.get('CLASSES')))
     return checkpoint
-
-
-def _line(error: Exception) -> str:
-    """What an error says, which a file may have chosen, for a line on a screen."""
-    return ''.join(letter if letter.isprintable() else ' ' for letter in str(error))[:200]
 
 
 def read(path: str) -> Loaded:

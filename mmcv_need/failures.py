@@ -12,7 +12,7 @@ import time
 import traceback
 from typing import Iterable, NamedTuple, Optional
 
-from mmcv_need.errors import UserError
+from mmcv_need.errors import UserError, printable
 
 FILE = 'TORCHELASTIC_ERROR_FILE'  # the environment says where
 
@@ -71,7 +71,7 @@ def failure_of(error: BaseException, status: int) -> Failure:
     if not mendable:
         message = f'{type(error).__name__}: {error}'.splitlines()[0]
     elif isinstance(error, OSError):
-        message = f'{error.filename}: {error.strerror}'
+        message = printable(f'{error.filename}: {error.strerror}')
     return Failure(time.time(), message, trace, status, isinstance(error, PeerError) or lost_peer(error))
 
 

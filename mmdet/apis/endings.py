@@ -7,7 +7,7 @@ import warnings
 from typing import Any, Callable, Sequence
 
 from mmcv_need.dist_utils import get_dist_info, leave_dist, missing_processes
-from mmcv_need.errors import UserError
+from mmcv_need.errors import UserError, printable
 from mmcv_need.failures import failure_of, leave, lost_peer
 from mmcv_need.launch import is_launched
 
@@ -51,4 +51,4 @@ def print_warning(message: Any, *_: Any, **__: Any) -> None:
     """One line on stderr, by rank 0 only; before there is a process group, RANK says who that will be."""
     rank, world_size = get_dist_info()
     if (str(rank) if world_size > 1 else os.environ.get('RANK', '0')) == '0':
-        print(f'warning: {message}', file=sys.stderr)
+        print(f'warning: {printable(str(message))}', file=sys.stderr)

@@ -318,4 +318,4 @@ def test_so_are_those_that_it_calls_for(refusal, level):
 def test_what_a_file_names_does_not_write_on_the_screen(refusal):
     name = 'a\x1b[2J\nb'
     message = refusal(b'\x80\x04' + text('os') + text(name) + b'\x93.')
-    assert 'holds os.a [2J b; ' in message and message.isprintable()
+    assert 'holds os.a\\x1b[2J\\nb; ' in message and message.isprintable()
