@@ -17,7 +17,7 @@ from mmcv_need.errors import CheckpointError
 from mmcv_need.finiteness import first_not_finite_of
 from mmcv_need.place_in_run import place_of
 from mmcv_need.serialization.atomic_files import link_atomically, write_atomically
-from mmcv_need.serialization.pickles import Refused
+from mmcv_need.serialization.pickle_shapes import Refused
 from mmcv_need.serialization.torch_files import Damaged, load_torch_file
 
 NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
@@ -71,8 +71,8 @@ def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:
     except Damaged as error:
         raise CheckpointError(f'{path}: damaged: {error}. Use an older checkpoint') from error
     except Refused as error:
-        raise CheckpointError(f'{path}: holds {str(error)[:200]}; expected nothing but tensors and plain data. Nothing of the file '
-                              f'was run') from None
+        raise CheckpointError(f'{path}: holds {str(error)[:200]}; expected nothing but tensors and plain data. Nothing of the '
+                              f'file was run') from None
     except Exception as error:  # what is wrong with bytes may show as anything
         reason = f'{type(error).__name__}: {str(error)[:200]}'
         raise CheckpointError(f'{path}: not a checkpoint that can be read ({reason})') from error

@@ -1,20 +1,20 @@
 """Errors that a user can cause and can mend: one line each, no traceback at the command line.
 
-Every message says where (file, record or config line), what was given, what was expected, and how to fix it. Much of that may be
-chosen by a file that nobody has looked at: a message is made of characters that a terminal shows and does not obey.
+Every message says where (file, record or config line), what was given, what was expected, and how to fix it. Much of that may
+be chosen by a file that nobody has looked at: a message is made of characters that a terminal shows and does not obey.
 """
 from __future__ import annotations
 
 import difflib
 from typing import Iterable
 
-
 LONGEST = 4000  # characters of a message; what is left out of a longer one is in its middle
 
 
 def printable(text: str) -> str:
     """Text in one line of bounded length, whatever it holds: a character that is not printed is written as in `\\x1b`."""
-    line = ''.join(letter if letter.isprintable() else letter.encode('unicode_escape').decode() for letter in text[:2 * LONGEST])
+    letters = (letter if letter.isprintable() else letter.encode('unicode_escape').decode() for letter in text)
+    line = ''.join(letters)
     return line if len(line) <= LONGEST else f'{line[:LONGEST - 500]} ... {line[-400:]}'
 
 

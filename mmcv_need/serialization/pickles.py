@@ -13,13 +13,10 @@ from typing import Any, Dict, Optional, Tuple, Union
 import numpy as np
 
 from mmcv_need.errors import DataError
+from mmcv_need.serialization.pickle_shapes import Refused, look_over
 
 PLAIN_DTYPE = re.compile(r'[biuf]\d{1,2}')  # bool, integers, floating point: no objects, no records
 PLAIN = (bool, int, float, complex, str, bytes, bytearray, np.generic)
-
-
-class Refused(ValueError):
-    """The file names something that is not plain data."""
 
 
 class DType:
@@ -106,6 +103,7 @@ def load_pickle(path: str) -> Any:
     except OSError as error:
         raise DataError(f'{path}: cannot be read ({error.strerror})') from error
     try:
+        look_over(io.BytesIO(raw), len(raw))
         return _finished(PlainUnpickler(io.BytesIO(raw)).load(), {})
     except Refused as refused:
         raise DataError(f'{path}: holds {refused}; expected nothing but plain data and numpy arrays of numbers. Nothing of '

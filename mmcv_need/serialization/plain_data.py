@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcv_need.serialization.pickles import Array, Refused
+from mmcv_need.serialization.pickle_shapes import Refused
+from mmcv_need.serialization.pickles import Array
 from mmcv_need.serialization.stand_ins import Record, View
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype)

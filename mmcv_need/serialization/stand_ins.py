@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, NamedTuple, Tuple
 import numpy as np
 import torch
 
-from mmcv_need.serialization.pickles import STAND_INS, Refused
+from mmcv_need.serialization.pickle_shapes import Refused
+from mmcv_need.serialization.pickles import STAND_INS
 
 VENDOR = re.compile(r'torch_\w+(\.\w+)+')  # a package that brings a device to torch, and a name of its own for the same tensors
 REBUILD = re.compile(r'_rebuild_\w*tensor(_v2)?')

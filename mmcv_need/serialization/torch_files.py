@@ -10,20 +10,18 @@ files of every version are read in one way, by every version:
 from __future__ import annotations
 
 import io
-import pickletools
 import zipfile
 from typing import Any, BinaryIO, Callable, Dict
 
 import numpy as np
 import torch
 
-from mmcv_need.serialization.pickles import PlainUnpickler, Refused
+from mmcv_need.serialization.pickle_shapes import Refused, look_over
+from mmcv_need.serialization.pickles import PlainUnpickler
 from mmcv_need.serialization.plain_data import Plain
 from mmcv_need.serialization.stand_ins import Storage, stand_in
 
 MAGIC, VERSION = 0x1950a86a20f9469cfc6c, 1001  # with which a stream begins
-MAX_TUPLES = 100_000  # of a pickle, made or called for; a tensor takes six. Tuples in tuples without end overflow the stack
-CALLS = ('REDUCE', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX')
 Source = Callable[[str, int], np.ndarray]  # from a storage's key and length in bytes to these
 
 
@@ -136,13 +134,6 @@ class _Unpickler(PlainUnpickler):
 
 
 def _unpickle(file: Any, size: int, storage: Source) -> Any:
-    """The next pickle of a file of `size` bytes, which is looked over first: unpicklers in C trust it not to exhaust them."""
-    start, tuples = file.tell(), 0
-    for opcode, number, _ in pickletools.genops(file):
-        tuples += opcode.name.startswith('TUPLE') or opcode.name in CALLS
-        if 'PUT' in opcode.name and number > size:  # a place in a table that would be made
-            raise Refused('a pickle made to use up memory')
-        if tuples > MAX_TUPLES:
-            raise Refused('a pickle made to use up the stack')
-    file.seek(start)
+    """The next pickle of a file of `size` bytes, which is looked over first."""
+    look_over(file, size)
     return _Unpickler(file, storage).load()

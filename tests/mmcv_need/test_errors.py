@@ -1,6 +1,7 @@
 """What is said of a wrong input is one line that a terminal shows and does not obey, whatever stands in the input."""
 from __future__ import annotations
 
+import os
 import pickle
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_name_in_a_pickle_and_one_on_a_command_line_are_shown_so(tmp_path):
 
 def test_warnings_and_errors_of_files_are_shown_so_too(capsys, tmp_path):
     print_warning('a\nb\x1b[2J')
-    assert ended(lambda words: open(tmp_path / 'no\nwhere'), []) == 2
+    assert ended(lambda words: os.listdir(tmp_path / 'no\nwhere'), []) == 2
     assert ended(lambda words: did_you_mean(1 / 0, []), []) == 1
     warning, error, *trace = capsys.readouterr().err.splitlines()
     assert warning == 'warning: a\\nb\\x1b[2J'

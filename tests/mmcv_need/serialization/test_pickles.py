@@ -178,3 +178,33 @@ def test_bytes_never_become_addresses_whatever_is_given_for_their_type(refused, 
     arguments = b'(C\x08AAAAAAAA' + build + b'K\x01\x85X\x01\x00\x00\x00CtR.'
     assert 'an array of' in refused(b'\x80\x03cnumpy._core.numeric\n_frombuffer\n' + arguments)
     assert 'an array of' in refused(b'\x80\x03cnumpy._core.multiarray\nscalar\n(' + build + b'C\x08AAAAAAAAtR.')
+
+
+KEY = b'K\x01s.'  # the value below becomes a key: its hash is asked for
+EXHAUSTING = {
+    'a place in a table': b'\x80\x02]r\xff\xff\xff\x7f.', 'a place in a table, as text': b']p2000000000\n.',
+    'tuples in tuples': b'\x80\x02})' + b'\x85' * 1_000_000 + KEY,
+    'tuples in tuples by marks': b'}' + b'(' * 200_000 + b't' * 200_000 + KEY,
+    'tuples by the table': b'})p0\n' + b'0g0\n\x85p0\n' * 200_000 + KEY,
+    'tuples in sets': b'\x80\x04\x8f(' + b')' + b'\x85' * 200_000 + b'\x90.',
+}
+
+
+@pytest.mark.parametrize('name', EXHAUSTING)
+def test_a_file_that_would_use_up_memory_or_stack_is_refused_and_does_not_end_the_process(refused, name):
+    assert 'made to use up' in refused(EXHAUSTING[name])
+
+
+@pytest.mark.parametrize('raw', [b'0.', b'\x85.', b't.', b'g7\n.', b'2.', b'a.', b'\x80\x04\x94.', b'R.', b'(s.', b'b.'])
+def test_a_file_that_takes_what_is_not_there_is_one_line(refused, raw):
+    assert 'a damaged one' in refused(raw)
+
+
+def test_the_length_of_a_file_is_no_reason_to_refuse_it(read):
+    value = [[(i, (i, (i,))) for i in range(300)] for _ in range(500)]
+    assert read(pickle.dumps(value)) == value
+
+
+def test_what_cannot_be_read_to_its_end_leaves_no_word_on_the_screen(refused, capfd):
+    refused(b'\x80\x05\x96\xff\x00\x00\x00\x00\x00\x00\x00ab.')
+    assert capfd.readouterr().err == ''

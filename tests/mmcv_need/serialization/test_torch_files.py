@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmcv_need.serialization.pickles import Refused
+from mmcv_need.serialization.pickle_shapes import Refused
 from mmcv_need.serialization.plain_data import fits
 from mmcv_need.serialization.torch_files import Damaged, load_torch_file
 
