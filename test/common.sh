@@ -6,6 +6,16 @@ fail() {
     exit 2
 }
 
+# What a run writes is its user's to change and the group's to read (640; folders 750), as mmcv_need/file_modes.py has it: SSD_UMASK
+# is taken as it is, else the umask is tightened. A Python environment, which others may use, is made under the user's own.
+own_umask="$(umask)"
+keep_private() {
+    local mask="${SSD_UMASK:-}"
+    [[ -z "$mask" || "$mask" =~ ^0?[0-7]{3}$ ]] || fail "SSD_UMASK must be three octal digits, such as 027 or 022, got '$mask'"
+    umask "${mask:-$(printf '%03o' "$((8#$own_umask | 8#027))")}"
+}
+keep_private
+
 # parse_flags 'NAME NAME ...' 'SWITCH ...' ARGS...: `--name=value` sets the variable `name`, `--switch` sets the variable
 # `switch` to `yes`, for these names only.
 parse_flags() {

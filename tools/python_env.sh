@@ -15,7 +15,7 @@
 ENV_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 python_env() {
-    PYTHON="$(env_prepare "$ENV_ROOT/$1")" || return 1
+    PYTHON="$(umask "${own_umask:-$(umask)}" && env_prepare "$ENV_ROOT/$1")" || return 1
     export PYTHON
     if [[ -z "${OMP_NUM_THREADS:-}" ]]; then
         local cores

@@ -9,14 +9,18 @@ from typing import Any, Callable, Sequence
 from mmcv_need.dist_utils import get_dist_info, leave_dist, missing_processes
 from mmcv_need.errors import UserError, printable
 from mmcv_need.failures import failure_of, leave, lost_peer
+from mmcv_need.file_modes import keep_private
 from mmcv_need.launch import is_launched
 
 RESUMABLE = 75  # exit status of a run that stopped before its end and can go on: EX_TEMPFAIL of sysexits.h
 
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:
-    """Run a command line's `main` to the end of this program."""
-    sys.exit(ended(main, sys.argv[1:]))
+    """Run a command line's `main` to the end of this program; what it writes is not everybody's to read."""
+    def privately(arguments: Sequence[str]) -> Any:
+        keep_private()
+        return main(arguments)
+    sys.exit(ended(privately, sys.argv[1:]))
 
 
 def ended(main: Callable[[Sequence[str]], Any], arguments: Sequence[str]) -> int:

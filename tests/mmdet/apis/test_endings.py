@@ -43,6 +43,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_a_failure_within_the_program
 @pytest.mark.parametrize('answer, status', [(75, 75), (0, 0), (None, 0)])
 def test_what_main_returns_is_the_exit_status(monkeypatch, answer, status):
     monkeypatch.setattr(warnings, 'showwarning', warnings.showwarning)
+    monkeypatch.setattr(endings, 'keep_private', lambda: None)  # the umask is the whole process's
     with pytest.raises(SystemExit) as left:
         endings.run(lambda _: answer)
     assert left.value.code == status
