@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Set, Tuple
 
 from mmcv_need.config.merge import overlay
 from mmcv_need.config.places import Place, Trace, shown
-from mmcv_need.config.reader import read_text
+from mmcv_need.config.reader import SUFFIXES, read_text
 from mmcv_need.errors import ConfigError, nearest
 
 MAX_FILE_BYTES = 1 << 20
@@ -34,6 +34,8 @@ class Family:
             raise ConfigError(f'{named_at}{shown(path)} is its own _base_, directly or through others.')
         if len(below) > MAX_BASE_DEPTH or self._count > MAX_FILES:
             raise ConfigError(f'{named_at}more than {MAX_BASE_DEPTH} levels of _base_, or {MAX_FILES} files.')
+        if below and os.path.exists(real):
+            check_base(path, real, below[0], named_at)
         base: Tuple[Dict[str, Any], Trace] = ({}, Trace(Place(path), {}))
 
         def load_bases(names: List[str], place: Place) -> Tuple[Dict[str, Any], Trace]:
@@ -60,6 +62,32 @@ class Family:
                 raise ConfigError(f"{place}: _base_: '{key}' is set by two bases, {first} and {second}. Keep one.")
         base[0].update(other[0])
         base[1].children.update(other[1].children)
+
+
+def check_base(path: str, real: str, home: str, named_at: str) -> None:
+    """A `_base_` is a config, whatever links lead to it, and nothing that another program keeps to itself.
+
+    What it says would end in logs and checkpoints; so it is not even opened.
+
+    Args:
+        path, real: of the file, as it was named and without links.
+        home: the real path of the config that the user named.
+        named_at: how an error begins.
+
+    Raises:
+        ConfigError: its name is not that of a config, or it lies in a hidden place that is not the config's own.
+    """
+    for name in (path, real):
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix not in SUFFIXES:
+            link = '' if name == path else f', a link to {shown(real)}'
+            raise ConfigError(f"{named_at}{shown(path)}{link}: a config ends in .py, .json, .yaml or .yml, not in '{suffix}'.")
+    parts = real.split(os.sep)
+    own = len(os.path.commonprefix([parts, home.split(os.sep)]))
+    hidden = next((part for part in parts[own:] if part.startswith('.')), None)
+    if hidden:
+        raise ConfigError(f"{named_at}{shown(path)}: '{hidden}' is hidden, as are places where programs keep their secrets. Copy "
+                          'the file to where this config is.')
 
 
 def read_file(path: str, named_at: str) -> str:
@@ -96,7 +124,7 @@ def _elsewhere(path: str) -> str:
             break
         folder = parent
     found = [os.path.join(root, name) for root, _, names in os.walk(folder) for name in sorted(names)
-             if name.endswith(('.py', '.json', '.yaml', '.yml'))]
+             if name.endswith(SUFFIXES)]
     names = {os.path.basename(file): file for file in reversed(found)}
     name = os.path.basename(path)
     close = name if name in names else nearest(name, names, 0.8)

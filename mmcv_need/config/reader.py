@@ -12,6 +12,9 @@ from mmcv_need.config.references import References
 from mmcv_need.errors import ConfigError
 
 
+SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+
+
 class Source(NamedTuple):
     """One file, read: its data, where each entry stands, and the top-level names that it uses."""
 
@@ -29,7 +32,7 @@ def read_text(text: str, path: str, load_bases: LoadBases) -> Source:
         ConfigError: for whatever is wrong with the text.
     """
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in ('.py', '.json', '.yaml', '.yml'):
+    if suffix not in SUFFIXES:
         raise ConfigError(f"{shown(path)}: a config ends in .py, .json, .yaml or .yml, not in '{suffix}'.")
     references = References(text, path)
     try:

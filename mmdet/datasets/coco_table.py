@@ -173,7 +173,8 @@ def _all_boxes(rows: Sequence[Any]) -> Tuple[np.ndarray, ...]:
     xywh = np.array(flat, dtype=np.float64).reshape(-1, 4)
     area = np.array([np.nan if value is None else value for value in areas], dtype=np.float64)
     crowds, ignored = (np.array([bool(value) for value in values], dtype=bool) for values in flags)
-    return xywh, np.where(np.isnan(area), xywh[:, 2] * xywh[:, 3], area), crowds, ignored
+    with np.errstate(over='ignore'):  # no box is so large, which is said later
+        return xywh, np.where(np.isnan(area), xywh[:, 2] * xywh[:, 3], area), crowds, ignored
 
 
 def _boxes_one_by_one(path: str, start: int, rows: Sequence[Any], categories: Sequence[float],

@@ -16,6 +16,7 @@ from mmdet.datasets.annotations import IGNORED, WANTED, Picture, in_columns
 from mmdet.datasets.builder import DATASETS, PIPELINES
 from mmdet.datasets.pictures import AnnotatedPictures, class_names, usable
 
+LARGEST = 2 ** 53  # of whole numbers that float64 tells apart
 NOTHING = {'bboxes': [], 'labels': []}
 
 
@@ -120,8 +121,10 @@ def _array(where: str, name: str, given: Any, shape: Tuple[Any, ...], dtype: typ
     except (TypeError, ValueError):
         values = np.zeros((0, 0, 0))
     fits = values.ndim == len(shape) and all(want in ('n', size) for want, size in zip(shape, values.shape))
-    if not fits or not np.isfinite(values).all() or (dtype is np.int64 and (values % 1).any()):
+    whole = dtype is not np.int64 or not ((values % 1).any() or (np.abs(values) > LARGEST).any())
+    if not fits or not np.isfinite(values).all() or not whole:
         what = 'whole' if dtype is np.int64 else 'finite'
         expected = f"{what} numbers of shape ({', '.join(map(str, shape))})" if shape else f'a {what} number'
         raise DataError(f'{where}: {name} is {str(given)[:60]!r}; expected {expected}')
-    return values.astype(dtype)
+    with np.errstate(over='ignore'):  # no box is so large, which is said later
+        return values.astype(dtype)

@@ -1,6 +1,7 @@
 """Read PASCAL VOC's lists of pictures and its XML files."""
 from __future__ import annotations
 
+import math
 import os
 from typing import List, Mapping, Tuple
 from xml.etree import ElementTree
@@ -13,6 +14,8 @@ from mmdet.datasets.picture_files import read_image
 WHERE_VOC_GOES = ('Download PASCAL VOC from http://host.robots.ox.ac.uk/pascal/VOC/ and unpack it so that data/VOCdevkit/ '
                   'holds VOC2007/ and VOC2012/ with Annotations/, ImageSets/ and JPEGImages/ in each (data/README.md), or say '
                   'where VOCdevkit is: --data-root DIR')
+MAX_BYTES = 1 << 21  # of an XML file: a million elements in one, and memory grows with them
+LARGEST = 1e9  # of its numbers
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
@@ -67,11 +70,13 @@ def read_picture(path: str, number: str, file_name: str, img_prefix: str, label_
 def _read_xml(path: str) -> Element:
     try:
         with open(path, 'rb') as file:
-            raw = file.read()
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f'{path}: cannot be read ({error.strerror}); the list of pictures names it. '
                         f'{WHERE_VOC_GOES}') from error
-    if b'<!ENTITY' in raw:
+    if len(raw) > MAX_BYTES:
+        raise DataError(f'{path}: larger than {MAX_BYTES} bytes, which no annotation of one picture is')
+    if b'<!ENTITY' in raw.replace(b'\0', b''):  # in UTF-16, too
         raise DataError(f'{path}: defines entities, which an annotation does not need and which may grow without end')
     try:
         return ElementTree.fromstring(raw)
@@ -85,9 +90,13 @@ def _whole(path: str, owner: str, node: Element, tag: str) -> int:
     if text is None:
         raise DataError(f"{path}: {owner} has no '{tag}'")
     try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        raise DataError(f'{path}: {tag} of {owner} is {text.strip()!r}; expected a number') from None
+        value = float(text)
+        if abs(value) <= LARGEST:
+            return int(value)
+    except ValueError:
+        value = math.nan
+    raise DataError(f'{path}: {tag} of {owner} is {text.strip()!r:.60}; expected a number'
+                    + (f' of at most {LARGEST:g}' if math.isfinite(value) else ''))
 
 
 def _size(path: str, root: Element, picture: str) -> Tuple[int, int]:

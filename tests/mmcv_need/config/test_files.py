@@ -92,3 +92,33 @@ def test_an_outdated_name_that_a_grandchild_uses_is_none(folder):
     assert Config.fromfile('child.py').outdated_names == {'root'}
     cfg = Config.fromfile('grandchild.py')
     assert cfg.outdated_names == set() and cfg.x == 'b/y' and 'root' in cfg.used_names
+
+
+@pytest.mark.parametrize('name', ['notes.txt', 'config', '.bashrc', '/proc/self/environ', '/dev/zero', 'x.py.bak'])
+def test_a_base_that_is_no_config_is_not_opened(folder, tmp_path, monkeypatch, name):
+    for each in ('notes.txt', 'config', '.bashrc', 'x.py.bak'):
+        (tmp_path / each).write_text('canary = 1')
+    monkeypatch.setattr('builtins.open', lambda path, *_: pytest.fail(f'{path} is opened') if str(path) != 'a.py' else
+                        (tmp_path / path).open('rb'))
+    path = folder(a=f'_base_ = {name!r}')
+    message = refused(Config.fromfile, path)
+    assert message.startswith(f'a.py:1: _base_: {name}: a config ends in .py') and 'canary' not in message
+
+
+def test_a_link_counts_as_what_it_leads_to(folder, tmp_path):
+    (tmp_path / 'secret').write_text('canary = 1')
+    folder(a="_base_ = 'b.py'", real='x = 1')
+    (tmp_path / 'b.py').symlink_to('secret')
+    assert refused(Config.fromfile, 'a.py') == ("a.py:1: _base_: b.py, a link to secret: a config ends in .py, .json, .yaml or "
+                                                ".yml, not in ''.")
+    (tmp_path / 'b.py').unlink()
+    (tmp_path / 'b.py').symlink_to('real.py')
+    assert Config.fromfile('a.py').x == 1
+
+
+def test_a_base_in_a_hidden_place_is_refused_unless_the_config_is_there_too(folder, tmp_path):
+    folder(a="_base_ = '.docker/config.py'", c="_base_ = 'b.py'", b="_base_ = '.hidden.py'", **{'.docker__config': 'auths = 1'},
+           **{'.hidden': 'x = 1'}, **{'.cache__x__a': "_base_ = '../y/b.py'"}, **{'.cache__y__b': 'x = 1'})
+    assert "a.py:1: _base_: .docker/config.py: '.docker' is hidden" in refused(Config.fromfile, 'a.py')
+    assert "b.py:1: _base_: .hidden.py: '.hidden.py' is hidden" in refused(Config.fromfile, 'c.py')
+    assert Config.fromfile('.hidden.py').x == Config.fromfile('.cache/x/a.py').x == 1
