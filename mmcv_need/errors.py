@@ -11,10 +11,16 @@ from typing import Iterable
 LONGEST = 4000  # characters of a message; what is left out of a longer one is in its middle
 
 
+def escaped(text: str) -> str:
+    """Text in one line, whatever it holds: a character that is not printed is written as in `\\x1b`."""
+    if text.isprintable():
+        return text
+    return ''.join(letter if letter.isprintable() else letter.encode('unicode_escape').decode() for letter in text)
+
+
 def printable(text: str) -> str:
-    """Text in one line of bounded length, whatever it holds: a character that is not printed is written as in `\\x1b`."""
-    letters = (letter if letter.isprintable() else letter.encode('unicode_escape').decode() for letter in text)
-    line = ''.join(letters)
+    """The same, of bounded length."""
+    line = escaped(text)
     return line if len(line) <= LONGEST else f'{line[:LONGEST - 500]} ... {line[-400:]}'
 
 

@@ -1,7 +1,7 @@
-"""Who may read what a command line writes: its user, who may change it, and their group (640; folders 750), as torch_npu advises.
+"""Who may read what a command line writes: its user, who may change it, and their group (640; folders 750).
 
-A checkpoint has the config in it, a log the machine, a result what is in the pictures. A umask says so once, for all that this
-process and those that it starts write, whoever writes it.
+A checkpoint has the config in it, a log the machine, a result what is in the pictures. torch_npu advises these
+modes. A umask says so once, for all that this process and those that it starts write, whoever writes it.
 """
 from __future__ import annotations
 

@@ -3,12 +3,21 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from typing import Optional
 
-from mmcv_need.errors import UserError
+from mmcv_need.errors import UserError, escaped
 
 LINE = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
+
+
+class Lines(logging.Formatter):
+    """Lines that a terminal shows and does not obey: names of classes, weights and pictures are chosen by files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        parts = re.split(r'([\n\t])', super().format(record))
+        return ''.join(part if part in '\n\t' else escaped(part) for part in parts)
 
 
 def get_logger(name: str = 'mmdet', log_file: Optional[str] = None, level: str = 'INFO', rank: int = 0) -> logging.Logger:
@@ -31,7 +40,7 @@ def get_logger(name: str = 'mmdet', log_file: Optional[str] = None, level: str =
         except OSError as error:
             raise UserError(f'{log_file}: cannot be written ({error.strerror})') from error
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(LINE))
+        handler.setFormatter(Lines(LINE))
         logger.addHandler(handler)
     logger.setLevel(level.upper() if rank == 0 else 'ERROR')
     logger.propagate = False

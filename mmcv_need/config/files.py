@@ -82,12 +82,11 @@ def check_base(path: str, real: str, home: str, named_at: str) -> None:
         if suffix not in SUFFIXES:
             link = '' if name == path else f', a link to {shown(real)}'
             raise ConfigError(f"{named_at}{shown(path)}{link}: a config ends in .py, .json, .yaml or .yml, not in '{suffix}'.")
-    parts = real.split(os.sep)
-    own = len(os.path.commonprefix([parts, home.split(os.sep)]))
-    hidden = next((part for part in parts[own:] if part.startswith('.')), None)
+    above = os.path.commonpath([real, home])
+    hidden = next((part for part in os.path.relpath(real, above).split(os.sep) if part.startswith('.') and part != '.'), None)
     if hidden:
-        raise ConfigError(f"{named_at}{shown(path)}: '{hidden}' is hidden, as are places where programs keep their secrets. Copy "
-                          'the file to where this config is.')
+        raise ConfigError(f"{named_at}{shown(path)}: '{hidden}' is hidden, as are places where programs keep their secrets. "
+                          'Copy the file to where this config is.')
 
 
 def read_file(path: str, named_at: str) -> str:

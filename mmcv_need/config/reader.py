@@ -11,7 +11,6 @@ from mmcv_need.config.python_reader import python_evaluator, read_python
 from mmcv_need.config.references import References
 from mmcv_need.errors import ConfigError
 
-
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Dict, List, NamedTuple
 
 MAX_DEPTH = 1000  # of tuples in tuples; hashing one takes some of the stack for each, uncounted: 100,000 end the process
 
+MAX_BITS = 4096  # of whole numbers: Python writes out none of more than 4300 digits, not even in a message
+
 
 class Refused(ValueError):
     """The file names something that is not plain data, or is made to do harm."""
@@ -68,6 +70,8 @@ def look_over(file: BinaryIO, size: int) -> None:
         name = opcode.name
         if name in CONSTANTS:
             values.append(NONE)
+            if type(argument) is int and argument.bit_length() > MAX_BITS:
+                raise Refused(f'a whole number of {argument.bit_length()} bits')
             continue
         if name not in EFFECTS:
             _special(name, argument, size, values, marks, table)

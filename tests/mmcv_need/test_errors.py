@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mmcv_need.config.options import parse_options
 from mmcv_need.errors import LONGEST, CheckpointError, ConfigError, DataError, UserError, did_you_mean, printable
+from mmcv_need.logger import get_logger
 from mmcv_need.serialization.pickles import load_pickle
 from mmdet.apis.endings import ended, print_warning
 
@@ -58,3 +59,11 @@ def test_warnings_and_errors_of_files_are_shown_so_too(capsys, tmp_path):
     assert warning == 'warning: a\\nb\\x1b[2J'
     assert error == f'error: {tmp_path}/no\\nwhere: No such file or directory'
     assert trace[0].startswith('Traceback')
+
+
+def test_a_log_shows_what_a_file_has_chosen_and_a_terminal_does_not_obey_it(tmp_path, capsys):
+    logger = get_logger('of a test', str(tmp_path / 'x.log'))
+    logger.info('load_from %s:\n%s', 'x.pth', 'a\x1b[2J\r\t图  2x3\nb')
+    get_logger('of a test')  # closes the file
+    for text in (capsys.readouterr().out, (tmp_path / 'x.log').read_text()):
+        assert text.split(' - ')[-1] == 'load_from x.pth:\na\\x1b[2J\\r\t图  2x3\nb\n'

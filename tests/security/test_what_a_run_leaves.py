@@ -1,4 +1,4 @@
-"""What training and testing leave behind: no secret of the environment, and nothing that others may read or the group change."""
+"""What training and testing leave behind: no secret of the environment, nothing that others may read or the group change."""
 from __future__ import annotations
 
 import os
@@ -15,7 +15,11 @@ SECRETS = {name: f'{CANARY}-{i}' for i, name in enumerate((
     'TORCH_KEY', 'CUDA_AUTH', 'SLURM_JWT', 'npm_config_auth'))}
 PROXIES = {'no_proxy': CANARY, 'FTP_PROXY': f'ftp://user:{CANARY}@127.0.0.1:9'}
 HOOKS = "log_config = dict(interval=1, hooks=[dict(type='TextLoggerHook'), dict(type='TensorboardLoggerHook')])"
-BROKEN = "\ncustom_hooks = [dict(type='CheckInvalidLossHook', interval=1)]\noptimizer = dict(lr=1e30)\nlr_config = dict(warmup=None)"
+BROKEN = '''
+custom_hooks = [dict(type='CheckInvalidLossHook', interval=1)]
+optimizer = dict(lr=1e30)
+lr_config = dict(warmup=None)
+'''
 
 
 @pytest.fixture
