@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import mmap
 import re
-from typing import Any, Generator, Iterator, NamedTuple
+from typing import Any, Generator, Iterator, NamedTuple, Tuple
 
 import orjson
 
 PIECE = 8 * 2**20  # bytes of JSON at a time: about 60 MB of objects
 SPACE = re.compile(rb'[ \t\r\n]*')
-KEY = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+KEY = re.compile(rb'("(?:[^"\\]|\\.){0,1000}")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 CUT = re.compile(rb'\}[ \t\r\n]*,[ \t\r\n]*(?=\{)')
-TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+TOKEN = re.compile(rb'"[^"\\]*"|["\[\]{},]')  # a quote alone begins a string with escapes, or without an end
+IN_STRING = re.compile(rb'["\\]')
 SCALAR = re.compile(rb'[^\[\]{},"\s]+')
 # Numbers of polygons, most of a COCO file, are of no use to a detector of boxes. The name with a colon cannot be part of a
 # string, whose quotes are escaped, and only numbers may stand between the brackets.
@@ -112,16 +113,15 @@ def _records(text: bytes) -> Any:
 def _end_of_record(data: Any, place: int, size: int) -> int:
     """Where the list ends, or the comma behind the first record that ends `size` bytes on."""
     depth = 0
-    for token in TOKEN.finditer(data, place):
-        mark = data[token.start():token.start() + 1]
+    for at, mark, _ in _tokens(data, place):
         if mark in b'[{':
             depth += 1
         elif mark in b']}':
             depth -= 1
             if depth < 0:
-                return _checked(mark, b']', token.start())
-        elif mark == b',' and not depth and token.start() >= place + size:
-            return token.start()
+                return _checked(mark, b']', at)
+        elif mark == b',' and not depth and at >= place + size:
+            return at
     raise Unreadable('a list has no end')
 
 
@@ -131,14 +131,38 @@ def _end_of_value(data: Any, place: int) -> int:
     if scalar:
         return scalar.end()
     depth = 0
-    for token in TOKEN.finditer(data, place):
-        mark = data[token.start():token.start() + 1]
+    for _, mark, end in _tokens(data, place):
         depth += (mark in b'[{') - (mark in b']}')
         if not depth and mark != b',':
-            return token.end()
+            return end
         if depth < 0 or (not depth and mark == b','):
             break
     raise Unreadable(f'no value at byte {place}')
+
+
+def _tokens(data: Any, place: int) -> Iterator[Tuple[int, bytes, int]]:
+    """Where each bracket, brace, comma and string begins, its first byte, and where it ends.
+
+    However many quotes and escapes there are, each byte is looked at once.
+    """
+    found = TOKEN.search(data, place)
+    while found:
+        start, end = found.span()
+        if found.group() == b'"':
+            end = _end_of_string(data, end)
+        yield start, data[start:start + 1], end
+        found = TOKEN.search(data, end)
+
+
+def _end_of_string(data: Any, place: int) -> int:
+    """The byte behind a string that goes on at `place`."""
+    while True:
+        found = IN_STRING.search(data, place)
+        if not found:
+            raise Unreadable('a string has no end')
+        if found.group() == b'"':
+            return found.end()
+        place = found.end() + 1  # behind what is escaped
 
 
 def _checked(mark: bytes, expected: bytes, place: int) -> int:

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from mmcv_need.errors import DataError
 from mmdet.datasets.annotations import IGNORED, WANTED, Picture
+from mmdet.datasets.defects import leads_out
 from mmdet.datasets.picture_files import read_image
 
 WHERE_VOC_GOES = ('Download PASCAL VOC from http://host.robots.ox.ac.uk/pascal/VOC/ and unpack it so that data/VOCdevkit/ '
@@ -33,6 +34,9 @@ def read_ids(path: str) -> List[str]:
                         f'{WHERE_VOC_GOES}') from error
     if not ids:
         raise DataError(f'{path}: is empty; expected the name of a picture on each line, such as 000005')
+    for line, name in enumerate(ids, 1):
+        if leads_out(name):
+            raise DataError(f'{path}: name {line}, {name!r:.60}, leads out of the folder of pictures; expected one like 000005')
     return ids
 
 

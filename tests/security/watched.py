@@ -16,8 +16,9 @@ from typing import Any, List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import numpy.random  # noqa: F401  loaded when it is first needed, and then noted
 import torch
-import yaml  # noqa: F401  loaded when it is first needed, and then noted
+import yaml  # noqa: F401  as above
 
 from mmcv_need.checkpoint import meta_of, read_checkpoint
 from mmcv_need.config import Config
@@ -30,7 +31,7 @@ from mmdet.datasets.pipelines.loading import LoadImageFromFile
 from mmdet.datasets.pipelines.sample import Sample  # noqa: F401
 
 HARMLESS = {'object.__getattr__', 'sys._getframe', 'mmap.__new__', 'os.fspath', 'array.__new__', 'cpython.run_stdin',
-            'sys.excepthook', 'sys.unraisablehook', 'builtins.id'}
+            'sys.excepthook', 'sys.unraisablehook', 'builtins.id', 'fcntl.flock'}
 FOLDERS = {'os.listdir', 'os.scandir', 'os.walk', 'glob.glob'}
 done: List[str] = []
 watching = False
@@ -96,6 +97,7 @@ def watched(kind: str, path: str) -> dict:
     global watching, root
     root = os.path.realpath(os.path.dirname(path))
     os.chdir(root)
+    os.environ['XDG_CACHE_HOME'] = os.path.join(root, 'cache')  # where tables of annotations are looked for
     Path('/proc/self/clear_refs').write_text('5')  # the peak is that of what follows
     before = memory('VmRSS')
     done.clear()
