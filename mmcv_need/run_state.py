@@ -29,6 +29,9 @@ from mmcv_need.place_in_run import PlaceInRun, place_of
 from mmcv_need.random_state import random_state, set_random_state
 from mmcv_need.weights import current_keys, load_weights
 
+# As what is wrong with a file shows: a tensor may be said to be larger than any memory, a count than any integer.
+WRONG = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+
 
 def checkpoint_of(runner: Any, place: Mapping[str, int], save_optimizer: bool) -> Dict[str, Any]:
     """The checkpoint of a run. Every rank calls it, and all get the same.
@@ -138,7 +141,7 @@ def _making_sense(path: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+    except WRONG as error:
         if 'OutOfMemory' in type(error).__name__:
             raise
         raise CheckpointError(f'{path}: its training state makes no sense ({type(error).__name__}: {error}). Use another '
@@ -188,7 +191,7 @@ def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], we
     try:
         note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_keys(module, weights), module,
                             scheduled)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
     bad = first_not_finite({'optimizer': checkpoint['optimizer'], 'loss_scaler': _loss_scaler(checkpoint)})
     if bad:

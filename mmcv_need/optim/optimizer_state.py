@@ -5,6 +5,7 @@ which builder.py writes), or the order of the weights in the file: MMCV's optimi
 """
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Callable, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
@@ -54,9 +55,7 @@ def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], sto
         raise ValueError(f"it has no place for {len(missing)} parameters that learn now, such as '{missing[0]}'")
     for _, saved in kept:
         _check_kind(optimizer, saved)
-        wrong = {name: saved[name] for name in NUMBERS if name in saved and not is_number(saved[name])}
-        if wrong:
-            raise ValueError(f"{', '.join(f'{name} is {value!r}' for name, value in wrong.items())}; expected numbers")
+        _check_values(optimizer.param_groups[0], saved)
     of_file = _settings_of_groups(today, kept)
     groups, entries, position = [], {}, 0
     for i, (own, members) in enumerate(zip(optimizer.param_groups, today)):
@@ -107,6 +106,24 @@ def _check_kind(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> N
     if ours != theirs or (other in saved and other in own and saved[other] != own[other]):
         differ = sorted(ours ^ theirs) or [other]
         raise ValueError(f"it is another optimizer's than {type(optimizer).__name__}: they differ in {', '.join(differ)}")
+
+
+def _check_values(own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    """A saved group's options have values that the optimizer can compute with: of the kind that they have today."""
+    wrong = {name: value for name, value in saved.items() if name in NUMBERS and not _is_like(0.0, value)}
+    if wrong:
+        raise ValueError(f"{', '.join(f'{name} is {value!r:.80}' for name, value in wrong.items())}; expected numbers")
+    for name, value in _options(saved).items():
+        if name in own and not _is_like(own[name], value):
+            raise ValueError(f'{name} is {value!r:.80}; expected something like {own[name]!r}')
+
+
+def _is_like(own: Any, value: Any) -> bool:
+    if isinstance(own, (list, tuple)):
+        return isinstance(value, (list, tuple)) and len(value) == len(own) and all(map(_is_like, own, value))
+    if own is None or isinstance(own, bool):
+        return value is None or isinstance(value, (bool, int, float))
+    return not isinstance(own, (int, float)) or (is_number(value) and abs(value) < math.inf)
 
 
 def _settings_of_groups(today: Sequence[Sequence[str]], kept: Sequence[Tuple[Slots, Mapping[str, Any]]]
