@@ -61,7 +61,7 @@ def check_pictures(dataset: Any, indices: Sequence[int], threads: Optional[int] 
         info = dataset.annotations.info(index)
         return check_picture(os.path.join(dataset.img_prefix, info['filename']), info)
 
-    with ThreadPoolExecutor(threads or available_cores()) as pool:
+    with ThreadPoolExecutor(threads or max(1, available_cores())) as pool:
         for start in range(0, len(indices), 1024):  # not all at once: what is done and not yet fetched would pile up
             yield from pool.map(check, indices[start:start + 1024])
 
