@@ -35,6 +35,7 @@ def bbox_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor
     return paired_overlaps(bboxes1[..., :, None, :], bboxes2[..., None, :, :], mode)
 
 
+@np.errstate(over='ignore', invalid='ignore')  # of boxes that are none, such as those of a network that has diverged
 def array_overlaps(bboxes1: np.ndarray, bboxes2: np.ndarray, extent: float = 0) -> np.ndarray:
     """IoU of every box of one list with every box of another, on the host.
 
@@ -54,6 +55,7 @@ def array_overlaps(bboxes1: np.ndarray, bboxes2: np.ndarray, extent: float = 0) 
     return overlap / np.maximum(areas - overlap, np.float32(EPS))
 
 
+@np.errstate(over='ignore', invalid='ignore')
 def array_areas(bboxes: np.ndarray, extent: float = 0) -> np.ndarray:
     """(N,) areas of (N, 4) boxes, on the host. `extent`: as of `array_overlaps`."""
     sides = bboxes[:, 2:] - bboxes[:, :2] + extent

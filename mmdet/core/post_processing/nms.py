@@ -91,6 +91,7 @@ def keep_all(bboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray,
     return np.arange(len(scores)), scores
 
 
+@np.errstate(over='ignore', invalid='ignore')  # boxes of a network that has diverged overlap nothing
 def greedy_in_order(bboxes: np.ndarray, labels: Optional[np.ndarray], threshold: float, max_num: Optional[int],
                     offset: int = 0) -> np.ndarray:
     """Positions kept of boxes that are sorted by score; each drops those after it, of its class, that overlap it."""

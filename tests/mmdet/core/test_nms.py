@@ -160,3 +160,26 @@ def test_no_suppression_keeps_all_in_their_order():
     scores = np.array([.1, .9, .5], dtype=np.float32)
     kept, same = keep_all(np.zeros((3, 4), np.float32), scores, np.zeros(3, np.int64))
     assert kept.tolist() == [0, 1, 2] and same is scores
+
+
+@given(rows=st.lists(st.tuples(edges, edges, edges, edges, st.integers(0, 2)), max_size=20), threshold=thresholds,
+       rng=st.randoms(use_true_random=False), class_agnostic=st.booleans())
+def test_the_order_of_candidates_does_not_matter_and_once_is_enough(rows, threshold, rng, class_agnostic):
+    scores = rng.sample(range(1, 100), len(rows))  # each its own
+    bboxes, scores, labels = arrays([(*row[:4], score, row[4]) for row, score in zip(rows, scores)])
+    nms = GreedyNMS(threshold, class_agnostic)
+    kept, _ = nms(bboxes, scores, labels)
+    order = np.array(rng.sample(range(len(rows)), len(rows)), dtype=np.int64)
+    assert order[nms(bboxes[order], scores[order], labels[order])[0]].tolist() == kept.tolist()
+    assert nms(bboxes[kept], scores[kept], labels[kept])[0].tolist() == list(range(len(kept)))
+
+
+ANY = st.floats(width=32) | st.sampled_from([np.inf, -np.inf, np.nan, 3e38, -3e38, 0.0])
+
+
+@given(rows=st.lists(st.tuples(ANY, ANY, ANY, ANY, st.floats(0, 1, width=32), st.integers(0, 2)), max_size=12),
+       threshold=thresholds)
+def test_boxes_that_are_none_come_out_once_at_most_and_nothing_is_raised(rows, threshold):
+    table = np.array(rows, dtype=np.float32).reshape(-1, 6)
+    kept, scores = GreedyNMS(threshold)(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
+    assert len(set(kept.tolist())) == len(kept) <= len(rows) and (np.diff(scores) <= 0).all()
