@@ -15,8 +15,15 @@ def is_finite(tensor: Tensor) -> bool:
     """Whether all numbers of a tensor are, by one pass over it: a sum shows what is not, and is checked if it is too large."""
     if not (tensor.is_floating_point() or tensor.is_complex()) or not tensor.numel():
         return True
+    tensor = each_once(tensor)
     wide = tensor.dtype if tensor.is_complex() else torch.promote_types(tensor.dtype, torch.float32)
     return bool(torch.isfinite(tensor.sum(dtype=wide))) or bool(torch.isfinite(tensor).all())
+
+
+def each_once(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor; those that lie in the same memory once, since a small file can say that they are a trillion."""
+    span = 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride()))
+    return tensor.as_strided((span,), (1,)) if tensor.numel() > span else tensor
 
 
 def first_not_finite(value: Any, name: str = '') -> Optional[str]:
@@ -32,7 +39,8 @@ def first_not_finite(value: Any, name: str = '') -> Optional[str]:
     if isinstance(value, Tensor):
         if is_finite(value):
             return None
-        return f'{name} ({int((~torch.isfinite(value)).sum())} of {value.numel()} numbers)'
+        numbers = each_once(value)
+        return f'{name} ({int((~torch.isfinite(numbers)).sum())} of {numbers.numel()} numbers)'
     if isinstance(value, float):
         return None if math.isfinite(value) else f'{name} ({value})'
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()

@@ -63,3 +63,12 @@ def test_such_weights_are_not_loaded_and_the_model_keeps_its_own(key):
 def test_what_the_model_does_not_take_may_be_anything():
     model = torch.nn.Linear(2, 1)
     load_weights(model, {**model.state_dict(), 'other': torch.tensor([NAN])}, 'x.pth')
+
+
+@pytest.mark.parametrize('make', [lambda base: base[:1].expand(2**40), lambda base: base.as_strided((2**20, 2**20), (1, 0)),
+                                  lambda base: base.as_strided((2**10, 2**11), (1, 1))])
+def test_numbers_that_lie_in_the_same_memory_are_looked_at_once(make):
+    base = torch.ones(2**20 + 2**12)
+    assert first_not_finite({'a': make(base)}) is None
+    base[0] = NAN
+    assert 'a (1 of ' in first_not_finite({'a': make(base)})
