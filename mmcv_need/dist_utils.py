@@ -148,6 +148,30 @@ def on_rank_0(action: Callable[[], Any]) -> Any:
     return result
 
 
+def tell_all(word: str) -> None:
+    """Leave a word for the other ranks, if there are any, which they find when they look for it: in no collective."""
+    if _group:
+        _group.store.add(f'told {word}', 1)
+
+
+def has_been_told(word: str) -> bool:
+    """Whether any rank has left this word."""
+    return _group is not None and _group.store.add(f'told {word}', 0) > 0  # not every torch has a `check` of its stores
+
+
+def start_sum_over_ranks(count: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Start to sum a count on the device, in place; what is returned gives it, and has the device wait for it, not the host.
+
+    On the CPU the host waits, which takes no time once the others have started it, too.
+    """
+    work = dist.all_reduce(count, async_op=True)
+
+    def summed() -> torch.Tensor:
+        work.wait()
+        return count
+    return summed
+
+
 def any_over_ranks(flag: torch.Tensor) -> torch.Tensor:
     """() bool: whether a flag on the device is set on any rank. No rank waits for its device."""
     if get_dist_info()[1] == 1:

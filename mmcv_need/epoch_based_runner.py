@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import nn
 
+from mmcv_need.agreement import Interrupted, until_asked
 from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
 from mmcv_need.dist_utils import gather_plain, get_dist_info, on_rank_0
 from mmcv_need.errors import ConfigError
@@ -23,6 +24,7 @@ from mmcv_need.prefetch import on_side_stream
 from mmcv_need.priority import Priority, get_priority
 from mmcv_need.registry import Registry
 from mmcv_need.run_state import checkpoint_of, restore
+from mmcv_need.stop_signals import StopWish
 from mmcv_need.update_watch import ADVICE, UpdateWatch
 
 RUNNERS = Registry('RUNNERS')
@@ -46,6 +48,7 @@ class EpochBasedRunner:
         batch, outputs: of the current iteration: what the loader gave, and what the training step made of it.
         stopped: why a hook ended the run early, or None; `resumable` if it is to be gone on with later.
         resumed_from: the checkpoint file that the run goes on from, or None.
+        wish: whether a signal has asked to stop; StopSignalHook looks at it.
     """
 
     def __init__(self, max_epochs: int, *, model: nn.Module, optimizer: OptimizerStep, device: Any, work_dir: str,
@@ -69,6 +72,7 @@ class EpochBasedRunner:
         self.data_loader: Any = None
         self.stopped: Optional[str] = None
         self.resumable = False
+        self.wish = StopWish()
         self.watch = UpdateWatch(optimizer, logger, work_dir, device)
         self.resumed_from: Optional[str] = None
         self._resumed_place: Optional[PlaceInRun] = None
@@ -96,7 +100,12 @@ class EpochBasedRunner:
     @property
     def complete(self) -> bool:
         """Whether the run did all that it was to do."""
-        return self.epoch >= self.max_epochs or (self.finished and not self.resumable)
+        return (self.epoch >= self.max_epochs or self.finished) and not self.suspended
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the run stops before its end, and leaves the rest to whoever goes on with it, evaluations included."""
+        return self.stopped is not None and self.resumable
 
     def stop(self, reason: str, resumable: bool) -> None:
         """End the run after what is going on now; every rank says so at the same moment.
@@ -190,17 +199,22 @@ class EpochBasedRunner:
         self.inner_iter = 0
 
     def val(self, data_loader: Any) -> None:
-        """Losses over a validation loader, without learning."""
+        """Losses over a validation loader, without learning. Who goes on with a run that stops meanwhile begins them anew."""
         self.model.eval()
         self.mode, self.data_loader = 'val', data_loader
         self.call_hook('before_val_epoch')
-        batches = on_side_stream(data_loader, self.model, self.device)
-        for self.inner_iter, batch in enumerate(batches):
-            self.call_hook('before_val_iter')
-            with torch.no_grad():
-                self.outputs = self.model.val_step(batch)
-            self.log_buffer.update(self.outputs['log_vars'], self.outputs['num_samples'])
-            self.call_hook('after_val_iter')
+        batches = until_asked(on_side_stream(data_loader, self.model, self.device), self.wish, self.device)
+        try:
+            for self.inner_iter, batch in enumerate(batches):
+                self.call_hook('before_val_iter')
+                with torch.no_grad():
+                    self.outputs = self.model.val_step(batch)
+                self.log_buffer.update(self.outputs['log_vars'], self.outputs['num_samples'])
+                self.call_hook('after_val_iter')
+        except Interrupted:
+            self.inner_iter = 0
+            self.stop(self.wish.reason, resumable=True)
+            return
         self.inner_iter += 1
         self.call_hook('after_val_epoch')
         self.inner_iter = 0

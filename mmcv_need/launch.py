@@ -6,12 +6,11 @@ Each process leads a session of its own: a signal from the terminal reaches the 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
+from multiprocessing import resource_tracker
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from torch import multiprocessing
 
@@ -19,7 +18,9 @@ from mmcv_need import cores
 from mmcv_need import device as devices
 from mmcv_need.failures import FILE
 from mmcv_need.orphans import die_with_parent
-from mmcv_need.supervision import end_all, first_failure, wait_for_all
+from mmcv_need.rank_folder import rank_folder
+from mmcv_need.stop_signals import INTERRUPTED, held_back, leave_at_once
+from mmcv_need.supervision import end_all, verdict_of, wait_for_all
 
 STORE = 'RANK_STORE_FILE'  # the environment says which file the processes meet through
 SIGNALS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2') if hasattr(signal, name)]
@@ -27,45 +28,40 @@ SIGNALS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP', 'SI
 Work = Callable[[Sequence[str]], int]
 
 
-def launch(work: Work, arguments: Sequence[str], size: int, calm: Sequence[int] = (0,)) -> int:
+def launch(work: Work, arguments: Sequence[str], size: int, resumable: Optional[int] = None) -> int:
     """Run `work(arguments)` in `size` processes, to the end of all.
 
     Args:
         work: gives the exit status; a function of a module, for a new interpreter to find.
         arguments: of the command line.
         size: how many processes.
-        calm: statuses that are no failure.
+        resumable: the status of a run that stopped before its end and can go on, if this one can; a signal that comes before
+            there is anything to save has this status, too.
 
     Returns:
-        The exit status: the largest of the calm ones; else 128 and the number of the signal that asked the run to end, if one
-        did; else that of the process that failed first, which stderr names.
+        The exit status: 0, or `resumable`; else that of the process that failed first, which stderr names; else 128 and the
+        number of the signal that asked the run to end.
     """
-    folder = tempfile.mkdtemp(prefix='ranks_')
-    files = [os.path.join(folder, f'failure_{rank}.json') for rank in range(size)]
-    processes: List[Any] = []
-    try:
-        with received_signals() as asked:
-            for rank in range(size):
-                if not asked:
-                    processes.append(start(work, arguments, rank, size, folder, files[rank]))
-            ended = wait_for_all(processes, calm, asked)
-    finally:
-        end_all(processes)
-    codes = [process.exitcode for process in processes]
-    try:
-        if len(codes) == size and set(codes) <= set(calm):
-            return max(codes)
-        if asked:
-            print('interrupted' if asked[0] == signal.SIGINT else f'ended by {signal.Signals(asked[0]).name}', file=sys.stderr)
-            return 128 + asked[0]
-        rank, failure = first_failure(codes, files, ended, calm)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    print(failure.report(rank, ended.silent), file=sys.stderr)
-    return failure.status
+    with rank_folder() as folder:
+        files = [os.path.join(folder, f'failure_{rank}.json') for rank in range(size)]
+        processes: List[Any] = []
+        try:
+            with received_signals() as asked:
+                resource_tracker.ensure_running()  # or it starts with the first process, and lets signals through then
+                for rank in range(size):
+                    if not asked:
+                        processes.append(start(work, arguments, rank, size, folder, files[rank], resumable))
+                ended = wait_for_all(processes, asked)
+        finally:
+            end_all(processes)
+        verdict = verdict_of([process.exitcode for process in processes], files, ended, asked, resumable)
+    if verdict.line:
+        print(verdict.line, file=sys.stderr)
+    return verdict.status
 
 
-def start(work: Work, arguments: Sequence[str], rank: int, size: int, folder: str, failure_file: str) -> Any:
+def start(work: Work, arguments: Sequence[str], rank: int, size: int, folder: str, failure_file: str,
+          resumable: Optional[int] = None) -> Any:
     """Start one of the processes: a new interpreter, since drivers of accelerators do not survive a fork."""
     share = max(1, len(cores.all_cores()) // size)
     threads = os.environ.get('OMP_NUM_THREADS', '')
@@ -73,19 +69,25 @@ def start(work: Work, arguments: Sequence[str], rank: int, size: int, folder: st
             STORE: os.path.join(folder, 'store'), FILE: failure_file, **devices.on_loopback(),
             'OMP_NUM_THREADS': str(min(share, int(threads)) if threads.isdigit() else share)}
     process = multiprocessing.get_context('spawn').Process(
-        target=be_rank, name=f'rank {rank}', args=(work, list(arguments), rank, size, os.getpid()))
+        target=be_rank, name=f'rank {rank}', args=(work, list(arguments), rank, size, os.getpid(), resumable))
     with environment(ours), held_back(SIGNALS):
         process.start()
     return process
 
 
-def be_rank(work: Work, arguments: Sequence[str], rank: int, size: int, launcher: int) -> None:
+def be_rank(work: Work, arguments: Sequence[str], rank: int, size: int, launcher: int, resumable: Optional[int]) -> None:
     """What a started process does."""
     os.setsid()
     die_with_parent(launcher)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    cores.bind(rank, size)
-    sys.exit(work(arguments))
+    try:
+        if resumable is not None:
+            leave_at_once(quietly=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        cores.bind(rank, size)
+        status = work(arguments)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
 
 
 def is_launched() -> bool:
@@ -104,16 +106,6 @@ def received_signals() -> Iterator[List[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def held_back(numbers: Sequence[int]) -> Iterator[None]:
-    """Within this, and in processes that are started, signals wait: a new interpreter could not do with them what is right."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -10,6 +10,11 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # works from a clone, without installing
 
+from mmcv_need.stop_signals import RESUMABLE, leave_at_once
+
+if __name__ == '__main__':
+    leave_at_once()  # also while the imports below take their seconds
+
 from mmcv_need import device as devices
 from mmcv_need.checkpoint import Loaded
 from mmcv_need.config import Config
@@ -30,7 +35,7 @@ from mmdet.apis.config_check import Findings, check_sections
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import override_precision
-from mmdet.apis.endings import RESUMABLE, run
+from mmdet.apis.endings import run
 from mmdet.apis.env import env_info
 from mmdet.apis.preview import announce
 from mmdet.apis.processes import add_card_options, in_processes
@@ -150,12 +155,12 @@ def train(args: argparse.Namespace, cfg: Config, found: Findings, device: Any) -
                             about=args.allow_batch_change, prepare=partial(on_rank_0, prepare))
     if runner.complete:
         on_rank_0(partial(mark_finished, cfg.work_dir, runner.epoch, runner.iter, runner.stopped))
-    return 0 if runner.complete else RESUMABLE
+    return 0 if runner.complete else runner.wish.status
 
 
 def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
-    status = in_processes(args, main, arguments, settle)
+    status = in_processes(args, main, arguments, settle, RESUMABLE)
     if status is not None:
         return status
     cfg, found = settle(args)

@@ -144,3 +144,8 @@ class CheckpointHook(Hook):
             remove_files(self.folder(runner), [name for name in replaced + beyond if name not in theirs])
             self.between = [name for name in self.between if name not in replaced]
             self.regular = self.regular[len(beyond):]
+
+
+def saves_at_end(runner: Any) -> bool:
+    """Whether a run that stops before its end leaves a checkpoint to go on from."""
+    return any(isinstance(hook, CheckpointHook) and hook.save_last and hook.save_optimizer for hook in runner.hooks)

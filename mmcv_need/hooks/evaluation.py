@@ -4,6 +4,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
+from mmcv_need.agreement import Interrupted
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.hooks.hook import HOOKS, Hook
@@ -15,10 +16,12 @@ from mmcv_need.place_in_run import PlaceInRun
 class EvalHook(Hook):
     """Calls `evaluate` after epochs or iterations, puts its values into the log, and keeps the best checkpoint.
 
-    The checkpoint of an epoch is written before its evaluation: a run that goes on from it evaluates first.
+    The checkpoint of an epoch is written before its evaluation: a run that goes on from it evaluates first. An evaluation that
+    a signal interrupts is left, and is done anew by who goes on.
 
     Args:
-        evaluate: takes the runner, gives names and values; called on every rank, values of rank 0 count.
+        evaluate: takes the runner, gives names and values; called on every rank, values of rank 0 count. May
+            raise Interrupted.
         start: the first epoch (or iteration), counted from 1, after which to evaluate; None means the first multiple of
             `interval`; 0 evaluates before training, too.
         interval: epochs (or iterations) between evaluations.
@@ -83,10 +86,19 @@ class EvalHook(Hook):
             self.best.load_state(runner, state.get('best') or {}, checkpoint)
 
     def _evaluate(self, runner: Any, **place: int) -> None:
+        if runner.suspended:
+            return  # who goes on evaluates first
         training = runner.model.training
         runner.call_hook('before_evaluation')
-        values = self.evaluate(runner)
+        try:
+            values = self.evaluate(runner)
+        except Interrupted:
+            runner.stop(runner.wish.reason, resumable=True)
+            values = {}
         runner.model.train(training)
+        if runner.suspended:
+            runner.call_hook('after_evaluation')
+            return
         runner.log_buffer.clear_output()
         runner.log_buffer.output.update(values)
         runner.log_buffer.ready = True

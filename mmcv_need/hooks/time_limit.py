@@ -6,7 +6,7 @@ import time
 from typing import Any, Union
 
 from mmcv_need.errors import ConfigError
-from mmcv_need.hooks.checkpoint import CheckpointHook
+from mmcv_need.hooks.checkpoint import saves_at_end
 from mmcv_need.hooks.clock import agreed, may_look
 from mmcv_need.hooks.hook import HOOKS, Hook
 
@@ -31,7 +31,7 @@ class TimeLimitHook(Hook):
             raise ConfigError(f'margin: expected seconds of the limit {limit!r} ({self.seconds:g} s), not {margin}')
 
     def check_run(self, runner: Any) -> None:
-        if not any(isinstance(hook, CheckpointHook) and hook.save_last and hook.save_optimizer for hook in runner.hooks):
+        if not saves_at_end(runner):
             raise ConfigError('TimeLimitHook: nothing would be saved to go on from when the time is over; it needs '
                               'checkpoint_config, with save_last=True and save_optimizer=True')
 

@@ -11,8 +11,7 @@ from mmcv_need.errors import UserError, printable
 from mmcv_need.failures import failure_of, leave, lost_peer
 from mmcv_need.file_modes import keep_private
 from mmcv_need.launch import is_launched
-
-RESUMABLE = 75  # exit status of a run that stopped before its end and can go on: EX_TEMPFAIL of sysexits.h
+from mmcv_need.stop_signals import INTERRUPTED
 
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:
@@ -37,7 +36,7 @@ def ended(main: Callable[[Sequence[str]], Any], arguments: Sequence[str]) -> int
     except KeyboardInterrupt:
         if not is_launched():
             print('interrupted', file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except Exception as error:
         mendable = isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None)
         failure = failure_of(error, 2 if mendable else 1)

@@ -9,7 +9,7 @@ from typing import Any, Callable, List, Optional, Sequence
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.launch import launch
-from mmdet.apis.endings import RESUMABLE, ended
+from mmdet.apis.endings import ended
 
 
 def add_card_options(parser: argparse.ArgumentParser) -> None:
@@ -45,13 +45,15 @@ def wanted_processes(args: argparse.Namespace) -> int:
 
 
 def in_processes(args: argparse.Namespace, main: Callable[[Sequence[str]], Any], arguments: Sequence[str],
-                 check: Callable[[argparse.Namespace], Any] = lambda args: None) -> Optional[int]:
+                 check: Callable[[argparse.Namespace], Any] = lambda args: None,
+                 resumable: Optional[int] = None) -> Optional[int]:
     """Run a command line in as many processes as it asks for; the exit status, or None if that is this one.
 
     Args:
         args: of the command line.
         main: what each process runs on the arguments.
         check: called before any is started, and again by each: what is wrong shows at once. Its warnings are theirs to say.
+        resumable: see `launch`.
     """
     count = wanted_processes(args)
     if args.launcher != 'none' or count == 1:
@@ -61,7 +63,7 @@ def in_processes(args: argparse.Namespace, main: Callable[[Sequence[str]], Any],
         check(copy.deepcopy(args))
     end = list(arguments).index('--') if '--' in arguments else len(arguments)  # what follows it is no option
     theirs = [*arguments[:end], '--launcher', 'pytorch', *arguments[end:]]
-    return launch(partial(ended, main), theirs, count, calm=(0, RESUMABLE))
+    return launch(partial(ended, main), theirs, count, resumable)
 
 
 def card_device(args: argparse.Namespace, launched: bool, local_rank: int) -> str:

@@ -5,11 +5,14 @@ import os
 from functools import partial
 from typing import Any, Dict, Optional, Sequence
 
+from mmcv_need.agreement import until_asked
 from mmcv_need.config import Config
 from mmcv_need.dist_utils import on_rank_0
 from mmcv_need.epoch_based_runner import EpochBasedRunner
 from mmcv_need.hooks import HOOKS, CheckpointHook, DistSamplerSeedHook, EvalHook, IterTimerHook
 from mmcv_need.hooks.profiler import profiler_of_environment
+from mmcv_need.hooks.stop_signal import StopSignalHook
+from mmcv_need.priority import Priority
 from mmcv_need.registry import build
 from mmdet.apis.checks import check_has_metrics, evaluates
 from mmdet.apis.classes import check_same_classes
@@ -25,6 +28,7 @@ from mmdet.datasets import eval_loader
 
 def register_hooks(runner: EpochBasedRunner, cfg: Config, eval_hook: Optional[EvalHook]) -> None:
     """All hooks that a config asks for, and those that every run has."""
+    runner.register_hook(StopSignalHook(), Priority.HIGHEST)  # or an evaluation would begin that is not wanted any more
     for section, suffix in POLICIES.items():
         if cfg.get(section) is not None:
             schedule = build(with_policy_hook(cfg, section, suffix), HOOKS, key=section)
@@ -66,7 +70,7 @@ def evaluation(cfg: Config, data: DataSettings, runner: EpochBasedRunner, classe
                          bad=data.bad_pictures(dataset, bad_list(runner)))
 
     def evaluate(runner: EpochBasedRunner) -> Dict[str, Any]:
-        results = test_detector(runner.model, loader)
+        results = test_detector(runner.model, loader, until=partial(until_asked, wish=runner.wish, device=runner.device))
         return on_rank_0(partial(dataset.evaluate, results, logger=runner.logger, **settings.options)) or {}
 
     return EvalHook(evaluate, names=names, **settings.when)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Union
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ def finish_batch(batch: Dict[str, Any]) -> Dict[str, Any]:
     return batch
 
 
-def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[Detections]:
+def test_detector(model: Any, loader: Any, show_progress: bool = True,
+                  until: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> List[Detections]:
     """Detections in every picture of a dataset, in its order, in pixels of the original pictures.
 
     In several processes each detects in its share of the pictures, and all get the whole list.
@@ -33,6 +34,7 @@ def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[D
         model: a wrapper (mmcv_need/data_parallel.py, distributed.py); left in evaluation mode.
         loader: over the dataset (datasets/loader/data_loader.py, eval_loader).
         show_progress: whether rank 0 draws a bar, on a terminal.
+        until: takes the batches and gives them, and may end it by raising.
     """
     model.eval()
     module = model.module
@@ -40,7 +42,7 @@ def test_detector(model: Any, loader: Any, show_progress: bool = True) -> List[D
     rank, world_size = get_dist_info()
     broadcast_buffers(module)
     with torch.no_grad():
-        placed = on_side_stream(loader, model, next(module.parameters()).device)
+        placed = until(on_side_stream(loader, model, next(module.parameters()).device))
         for batch in progress(placed, len(loader), 'evaluating', show_progress and rank == 0):
             shard += detect(model, batch)
     if world_size == 1:

@@ -20,6 +20,7 @@ from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
 from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build
+from mmcv_need.stop_signals import listening
 from mmcv_need.weights import load_weights, state_dict_of
 from mmdet.apis.classes import check_classes
 from mmdet.apis.dataset_check import check_before_run
@@ -53,7 +54,8 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
             earlier run its files.
 
     Returns:
-        The runner, at the end of the run.
+        The runner, at the end of the run. From its first iteration on, SIGTERM, SIGUSR1 and a first SIGINT end it early, with
+        a checkpoint; `runner.complete` tells.
     """
     check_classes(model, dataset, cfg)
     data = build(cfg, DataSettings, key='data')
@@ -81,7 +83,8 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     loaders = {'train': loader_of(dataset, 'train', cfg, data, runner)}
     if has_val(cfg):
         loaders['val'] = loader_of(build_val_losses(cfg, dataset.CLASSES), 'val', cfg, data, runner)
-    runner.run([loaders[mode] for mode, _ in workflow], workflow, prepare)
+    with listening(runner.wish):
+        runner.run([loaders[mode] for mode, _ in workflow], workflow, prepare)
     return runner
 
 

@@ -40,7 +40,7 @@ def work(arguments):
     time.sleep(600)
 
 if __name__ == '__main__':
-    sys.exit(launch.launch(work, sys.argv[1:], 3, calm=(0, 75)))
+    sys.exit(launch.launch(work, sys.argv[1:], 3, 75 if os.environ['RESUMABLE'] else None))
 """
 
 
@@ -51,10 +51,12 @@ def started(tmp_path):
     script.write_text(PROGRAM)
     programs = []
 
-    def start(*arguments, under=()):
+    def start(*arguments, under=(), resumable=True, own_group=False):
         command = [*under, sys.executable, str(script), str(tmp_path), *arguments]
         programs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
-                                         env={**os.environ, 'OMP_NUM_THREADS': '1'}))
+                                         start_new_session=own_group,
+                                         env={**os.environ, 'OMP_NUM_THREADS': '1', 'TMPDIR': str(tmp_path),
+                                              'RESUMABLE': 'yes' * resumable}))
 
         def pids():
             files = [tmp_path / f'{rank}.pid' for rank in range(3)]
@@ -143,15 +145,27 @@ def test_one_that_is_stopped_is_named_by_those_that_wait_for_it(started, tmp_pat
     assert not any(alive(pid) for pair in everyone for pid in pair)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_to_the_launcher_reaches_all(started, number):
-    program, pids = started('sleep')
+@pytest.mark.parametrize('number, resumable, status, line', [
+    (signal.SIGINT, False, 130, 'interrupted'), (signal.SIGTERM, False, 143, 'ended by SIGTERM'),
+    (signal.SIGUSR1, True, 75, 'stopped by SIGUSR1'), (signal.SIGINT, True, 130, 'interrupted')])
+def test_a_signal_to_the_launcher_reaches_all(started, tmp_path, number, resumable, status, line):
+    program, pids = started('sleep', resumable=resumable)
     everyone = pids()
     program.send_signal(number)
-    status, said = finished(program)
-    assert status == 128 + number and said.splitlines()[-1] == {'SIGINT': 'interrupted'}.get(
-        number.name, f'ended by {number.name}')
+    assert finished(program) == (status, f'{line}\n')
     assert not any(alive(pid) for pair in everyone for pid in pair)
+    assert not list(tmp_path.glob('ranks_*'))
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_that_are_starting_ends_them_without_a_traceback(started, tmp_path, number):
+    """As by Ctrl-C: it reaches whoever is in the launcher's group, and the launcher passes it on."""
+    program, _ = started('sleep', own_group=True)
+    wait_until(lambda: list(tmp_path.glob('ranks_*')))
+    time.sleep(1)  # they import torch
+    os.killpg(program.pid, number)
+    assert finished(program) == ((130, 'interrupted\n') if number == signal.SIGINT else (75, 'stopped by SIGTERM\n'))
+    assert not list(tmp_path.glob('ranks_*'))
 
 
 def test_a_signal_that_the_launcher_was_started_to_ignore_ends_nothing(started):
@@ -161,7 +175,7 @@ def test_a_signal_that_the_launcher_was_started_to_ignore_ends_nothing(started):
     time.sleep(1)
     assert program.poll() is None and all(alive(pair[0]) for pair in everyone)
     program.send_signal(signal.SIGTERM)
-    assert finished(program) == (128 + signal.SIGTERM, 'ended by SIGTERM\n')
+    assert finished(program) == (75, 'stopped by SIGTERM\n')
 
 
 def test_processes_that_save_when_they_are_asked_to_end_are_waited_for(started):
@@ -169,7 +183,7 @@ def test_processes_that_save_when_they_are_asked_to_end_are_waited_for(started):
     pids()
     time.sleep(0.3)  # from the file to the handler
     program.send_signal(signal.SIGTERM)
-    assert finished(program) == (75, '')
+    assert finished(program) == (75, 'stopped by SIGTERM\n')
 
 
 def test_nobody_outlives_a_launcher_that_is_killed(started):

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from functools import partial
@@ -18,6 +20,7 @@ from mmcv_need.cores import available_cores
 from mmcv_need.errors import DataError, UserError
 from mmcv_need.failures import ended_by
 from mmcv_need.orphans import die_with_parent
+from mmcv_need.stop_signals import SIGNALS, held_back
 from mmdet.datasets.loader.bad_pictures import BadPictures, another, of_batch
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
@@ -100,7 +103,9 @@ class EpochLoader:
 
     def __iter__(self) -> Iterator[Any]:
         try:
-            for batch in self._loader:
+            with held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
+                batches = iter(self._loader)
+            for batch in batches:
                 if isinstance(batch, UserError):
                     raise batch
                 if self.bad is not None:
@@ -126,11 +131,26 @@ class EpochLoader:
 
 
 def _start_worker(worker: int) -> None:
-    """One thread a worker: more would fight over the same cores. It ends with its process, however that ends."""
-    die_with_parent(multiprocessing.parent_process().pid)
+    """One thread a worker: more would fight over the same cores. It ends with its process, however that ends.
+
+    A signal to all processes of a job (Ctrl-C, a batch system's) is for its process to heed, which may still need batches: here
+    they are held back. Only the process itself may end a worker by SIGTERM.
+    """
+    parent = multiprocessing.parent_process().pid
+    die_with_parent(parent)
+    if hasattr(signal, 'sigwaitinfo'):
+        threading.Thread(target=_obey, args=(parent,), daemon=True).start()
+    else:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     gc.freeze()  # what was here before stays: looking through it again would take time, and copy its memory
+
+
+def _obey(parent: int) -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 def train_loader(dataset: Any, samples_per_gpu: int, workers: int, seed: int, rank: int = 0, world_size: int = 1,
