@@ -95,8 +95,10 @@ def progress(batches: Iterable[Any], total: int, title: str, show: bool) -> Iter
             yield from bar.track(batches, total=total, description=title)
     else:
         print(f'{title}:', end='', flush=True)
-        for number, batch in enumerate(batches, 1):
-            yield batch
-            if number * 5 // total > (number - 1) * 5 // total:
-                print(f' {number * 100 // total} %', end='', flush=True)
-        print(flush=True)
+        try:
+            for number, batch in enumerate(batches, 1):
+                yield batch
+                if number * 5 // total > (number - 1) * 5 // total:
+                    print(f' {number * 100 // total} %', end='', flush=True)
+        finally:
+            print(flush=True)
