@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Opt
 import torch
 
 from mmcv_need.errors import CheckpointError
+from mmcv_need.failures import PeerError
 from mmcv_need.finiteness import first_not_finite_of
 from mmcv_need.place_in_run import place_of
 from mmcv_need.serialization.atomic_files import link_atomically, write_atomically
@@ -29,6 +30,13 @@ class Loaded(NamedTuple):
     content: Dict[str, Any]
 
 
+class UnsavedError(PeerError):
+    """Rank 0 could not write a checkpoint, and says why; all ranks hear of it together."""
+
+
+UNSAVED = (CheckpointError, UnsavedError)  # on rank 0, and on the others
+
+
 def save_checkpoint(checkpoint: Mapping[str, Any], path: str, latest: bool = True) -> None:
     """Write a checkpoint atomically.
 
@@ -41,13 +49,25 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str, latest: bool = Tru
         CheckpointError: it cannot be written.
     """
     folder, name = os.path.split(path)
-    os.makedirs(folder or '.', exist_ok=True)
+    try:
+        os.makedirs(folder or '.', exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f'{path}: cannot be written: its folder cannot be made ({error.strerror})') from error
     buffer = io.BytesIO()
     torch.save(dict(checkpoint), buffer)
     write_atomically(path, buffer.getvalue())
     if latest:
         link_atomically(os.path.join(folder, 'latest.pth'), name)
         write_atomically(os.path.join(folder, 'last_checkpoint'), name.encode())
+
+
+def failed_save(checkpoint: Mapping[str, Any], path: str, latest: bool = True) -> Optional[CheckpointError]:
+    """`save_checkpoint`, and why it failed; None if it did not."""
+    try:
+        save_checkpoint(checkpoint, path, latest)
+    except CheckpointError as error:
+        return error
+    return None
 
 
 def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from mmcv_need.agreement import Interrupted, until_asked
-from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
-from mmcv_need.dist_utils import gather_plain, get_dist_info, on_rank_0
+from mmcv_need.checkpoint import UnsavedError, failed_save, read_checkpoint
+from mmcv_need.dist_utils import broadcast_int, gather_plain, get_dist_info, on_rank_0
 from mmcv_need.errors import ConfigError
 from mmcv_need.finiteness import first_not_finite_of
 from mmcv_need.log_buffer import LogBuffer
@@ -257,6 +257,7 @@ class EpochBasedRunner:
 
         Raises:
             DivergedError: it would hold numbers that are none, and the run is not rolled back.
+            CheckpointError: it cannot be written; UnsavedError on the other ranks.
         """
         checkpoint = checkpoint_of(self, {'epoch': epoch, 'iter': iteration, 'inner_iter': inner_iter}, save_optimizer)
         path = os.path.join(self.work_dir, filename)
@@ -264,7 +265,9 @@ class EpochBasedRunner:
         if bad:
             self.watch.give_up(f'{path}: not written after iteration {iteration}: {bad} is not finite. {ADVICE}')
             return None
-        on_rank_0(partial(save_checkpoint, checkpoint, path, latest))
+        error = on_rank_0(partial(failed_save, checkpoint, path, latest))
+        if broadcast_int(int(error is not None), self.device):
+            raise error or UnsavedError(f'{path}: rank 0 could not write it')
         if save_optimizer and not self.watch.left_out:
             self.watch.good = path
         return path

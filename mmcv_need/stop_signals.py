@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 RESUMABLE = 75  # exit status of a run that stopped before its end and can go on: EX_TEMPFAIL of sysexits.h
@@ -115,4 +115,5 @@ def held_back(numbers: Sequence[int]) -> Iterator[None]:
 def say(line: str) -> None:
     """A line on stderr, from within a handler, by one process of a run."""
     if os.environ.get('RANK', '0') == '0':
-        os.write(2, f'{line}\n'.encode())
+        with suppress(OSError):  # no room
+            os.write(2, f'{line}\n'.encode())

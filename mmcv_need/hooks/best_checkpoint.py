@@ -6,8 +6,9 @@ import re
 from functools import partial
 from typing import Any, Dict, Mapping, Optional
 
-from mmcv_need.checkpoint import meta_of
+from mmcv_need.checkpoint import UNSAVED, meta_of
 from mmcv_need.dist_utils import barrier, broadcast_int, on_rank_0
+from mmcv_need.hooks.checkpoint import give_up_or_warn
 from mmcv_need.hooks.kept_files import can_be_read, known_files, remove_files
 from mmcv_need.hooks.metric_rules import Keys, better_rule, metric_value
 
@@ -51,16 +52,19 @@ class BestCheckpoint:
         number, before = place['epoch' if unit == 'epoch' else 'iteration'], self.file
         self.file = f"best_{re.sub(r'[^@.A-Za-z0-9_-]', '_', self.metric)}_{unit}_{number}.pth"
         messages.update(best_score=self.score, best_ckpt=os.path.join(runner.work_dir, self.file))
-        path = runner.save_checkpoint(self.file, latest=False, **place)
-        if path is None:  # what would have been written is not finite
-            self.score, self.file = earlier
-            runner.meta['hook_msgs'] = told
+        path = None
+        try:
+            path = runner.save_checkpoint(self.file, latest=False, **place)
+        except UNSAVED as error:
+            give_up_or_warn(runner, error)
+        if path is None:  # nor if what would have been written is not finite
+            (self.score, self.file), runner.meta['hook_msgs'] = earlier, told
             return
         if runner.rank == 0:
             runner.logger.info('Now best checkpoint is saved as %s.', self.file)
             runner.logger.info('Best %s is %.4f at %d %s.', self.metric, self.score, number, unit)
             if before not in (None, self.file) and can_be_read(path, place['iteration'], runner.logger):
-                remove_files(runner.work_dir, [before])
+                remove_files(runner.work_dir, [before], runner.logger)
         barrier()
 
     def _is_better(self, runner: Any, values: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any, Dict, List, Optional
 
-from mmcv_need.checkpoint import meta_of
+from mmcv_need.checkpoint import UNSAVED, meta_of
 from mmcv_need.dist_utils import barrier, broadcast_buffers
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.clock import agreed, may_look
@@ -30,10 +30,15 @@ class CheckpointHook(Hook):
         save_last: save at the end of the run, too, if its last iteration is in no checkpoint.
         sync_buffer: give rank 0's buffers to every process first; only they are saved in any case.
         minutes: the longest time without a checkpoint; None for no limit.
+        on_failed_save: what to do where a file cannot be written (a disk is full): 'warn', go on, and try again when the next
+            one is due, or 'stop'. The last one of a run is an error in any case.
     """
 
     def __init__(self, interval: int = -1, by_epoch: bool = True, save_optimizer: bool = True, out_dir: Optional[str] = None,
-                 max_keep_ckpts: int = -1, save_last: bool = True, sync_buffer: bool = False, minutes: Optional[float] = 10):
+                 max_keep_ckpts: int = -1, save_last: bool = True, sync_buffer: bool = False, minutes: Optional[float] = 10,
+                 on_failed_save: str = 'warn'):
+        if on_failed_save not in ('warn', 'stop'):
+            raise ConfigError(f"on_failed_save: expected 'warn' or 'stop', not {on_failed_save!r}")
         if minutes is not None and not minutes > 0:
             raise ConfigError(f'minutes must be more than 0, or None for no limit, not {minutes}')
         self.interval = interval
@@ -44,11 +49,13 @@ class CheckpointHook(Hook):
         self.save_last = save_last
         self.sync_buffer = sync_buffer
         self.minutes = minutes
+        self.on_failed_save = on_failed_save
         self.regular: List[str] = []  # names of the files of every `interval`, in the order in which they were written
         self.between: List[str] = []  # and of those in between, which the next one replaces
         self.newest: Optional[str] = None  # name of the file that is being written, or that the run goes on from
         self.newest_iter = self.saved_iter = 0  # what that file says of itself, and the run's count when it was written
-        self.saved_at = 0.0  # on this process's clock
+        self.saved_at = 0.0  # on this process's clock; when that was tried
+        self.failed = False  # the last time
 
     def name(self, runner: Any) -> str:
         """Tells the state of one such hook from that of another; the interval may change when a run goes on."""
@@ -83,8 +90,9 @@ class CheckpointHook(Hook):
             self._save(runner, 'epoch', epoch=runner.epoch + 1, iteration=runner.iter, inner_iter=0)
 
     def after_run(self, runner: Any) -> None:
-        if self.save_last and runner.iter > self.saved_iter:
+        if (self.save_last or self.failed) and runner.iter > self.saved_iter:
             unit = 'epoch' if self.by_epoch and runner.inner_iter == 0 else 'iter'
+            self.on_failed_save = 'stop'
             self._save(runner, unit, between=not runner.complete, epoch=runner.epoch, iteration=runner.iter,
                        inner_iter=runner.inner_iter)
 
@@ -114,20 +122,27 @@ class CheckpointHook(Hook):
         runner.logger.info('Saving checkpoint at %d %s', number, 'epochs' if unit == 'epoch' else 'iterations')
         if self.sync_buffer:
             broadcast_buffers(runner.model.module)
-        name = f'{unit}_{number}.pth'
+        self.saved_at = time.monotonic()
+        name, before = f'{unit}_{number}.pth', (list(self.regular), list(self.between))
         for names in (self.regular, self.between):
             names[:] = [other for other in names if other != name]
         (self.between if between else self.regular).append(name)
         target = name if self.out_dir is None else os.path.abspath(os.path.join(self.folder(runner), name))
         self.newest = name
-        path = runner.save_checkpoint(target, save_optimizer=self.save_optimizer, **place)
+        path = None
+        try:
+            path = runner.save_checkpoint(target, save_optimizer=self.save_optimizer, **place)
+            self.failed = False
+        except UNSAVED as error:
+            self.failed = True
+            give_up_or_warn(runner, error)
         self.newest = None
-        if path is None:  # what would have been written is not finite
-            for names in (self.regular, self.between):
-                names[:] = [other for other in names if other != name]
+        if path is None:  # nor if what would have been written is not finite
+            if name not in (*before[0], *before[1]) and not os.path.isfile(os.path.join(self.folder(runner), name)):
+                self.regular, self.between = before
             return
         runner.meta.setdefault('hook_msgs', {})['last_ckpt'] = path
-        self.saved_iter, self.saved_at = place['iteration'], time.monotonic()
+        self.saved_iter = place['iteration']
         if runner.rank == 0:
             self._remove_old(runner, path, self.saved_iter)
         barrier()
@@ -141,7 +156,7 @@ class CheckpointHook(Hook):
         replaced = [name for name in self.between if name != os.path.basename(path)]
         beyond = self.regular[:-self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         if (replaced or beyond) and can_be_read(path, iteration, runner.logger):
-            remove_files(self.folder(runner), [name for name in replaced + beyond if name not in theirs])
+            remove_files(self.folder(runner), [name for name in replaced + beyond if name not in theirs], runner.logger)
             self.between = [name for name in self.between if name not in replaced]
             self.regular = self.regular[len(beyond):]
 
@@ -149,3 +164,10 @@ class CheckpointHook(Hook):
 def saves_at_end(runner: Any) -> bool:
     """Whether a run that stops before its end leaves a checkpoint to go on from."""
     return any(isinstance(hook, CheckpointHook) and hook.save_last and hook.save_optimizer for hook in runner.hooks)
+
+
+def give_up_or_warn(runner: Any, error: Exception) -> None:
+    """A checkpoint could not be written: as `on_failed_save` says, the run goes on, or ends by the error."""
+    if any(isinstance(hook, CheckpointHook) and hook.on_failed_save == 'stop' for hook in runner.hooks):
+        raise error
+    runner.logger.warning('%s. The run goes on, and tries again when the next one is due', error)

@@ -49,8 +49,12 @@ def can_be_read(path: str, iteration: int, logger: Any) -> bool:
     return found == iteration
 
 
-def remove_files(folder: str, names: Iterable[str]) -> None:
+def remove_files(folder: str, names: Iterable[str], logger: Any) -> None:
+    """Remove files, not links; the log says which cannot be."""
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isfile(path) and not os.path.islink(path):
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except OSError as error:
+                logger.warning('%s: is replaced, and cannot be removed (%s)', path, error.strerror)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, Dict, Optional
 
 from mmcv_need.errors import ConfigError
@@ -51,7 +52,8 @@ class TensorboardLoggerHook(LoggerHook):
 
     def after_run(self, runner: Any) -> None:
         if self.writer:
-            self.writer.close()
+            with suppress(OSError):  # what could be written was, after each record
+                self.writer.close()
 
     def _write(self, runner: Any, step: int, mode: str, values: Dict[str, Any]) -> None:
         if not self.writer:
@@ -59,9 +61,13 @@ class TensorboardLoggerHook(LoggerHook):
         group = runner.optimizer.optimizer.param_groups[0]
         tags = {f'{mode}/{name}': value for name, value in values.items() if name not in TIMES}
         tags.update(learning_rate=group['lr'], momentum=momentum_of(group) or 0.0)
-        for tag, value in tags.items():
-            if isinstance(value, str):
-                self.writer.add_text(tag, value, step)
-            else:
-                self.writer.add_scalar(tag, value, step)
-        self.writer.flush()  # curves are looked at during the run, and a run may be killed
+        try:
+            for tag, value in tags.items():
+                if isinstance(value, str):
+                    self.writer.add_text(tag, value, step)
+                else:
+                    self.writer.add_scalar(tag, value, step)
+            self.writer.flush()  # curves are looked at during the run, and a run may be killed
+        except OSError as error:  # no curve is worth a run; the writer's thread has ended
+            runner.logger.warning('%s: cannot be written (%s); the curves end here', self.writer.log_dir, error.strerror)
+            self.writer = None

@@ -12,6 +12,7 @@ from mmcv_need.dist_utils import max_over_ranks
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.hook import HOOKS
 from mmcv_need.hooks.logger import LoggerHook, Place
+from mmcv_need.serialization.atomic_files import append_line
 
 AROUND = {'memory': -2, 'data_time': -1, 'time': 1}  # what stands before and after the losses in MMCV's records
 COPIES = {'out_dir': None, 'out_suffix': ('.log.json', '.log', '.py'), 'keep_local': True, 'file_client_args': None}
@@ -50,6 +51,7 @@ class TextLoggerHook(LoggerHook):
         self.interval_exp_name = interval_exp_name
         self.seconds = 0.0
         self.start_iter = 0
+        self.incomplete = False  # the json log, as far as is known
 
     def before_run(self, runner: Any) -> None:
         super().before_run(runner)
@@ -108,10 +110,11 @@ class TextLoggerHook(LoggerHook):
         if runner.rank != 0:
             return
         try:
-            with open(self.json_path, 'a', encoding='utf-8') as file:
-                file.write(json.dumps({key: rounded(value) for key, value in record.items()}) + '\n')
+            append_line(self.json_path, json.dumps({key: rounded(value) for key, value in record.items()}))
         except OSError as error:  # no log line is worth a run
-            runner.logger.warning('%s: cannot be written (%s); this record is missing in it', self.json_path, error.strerror)
+            if not self.incomplete:
+                runner.logger.warning('%s: cannot be written (%s); records are missing in it', self.json_path, error.strerror)
+            self.incomplete = True
 
 
 def with_memory(runner: Any, values: Dict[str, Any]) -> Dict[str, Any]:

@@ -44,27 +44,54 @@ def write_atomically(path: str, data: bytes) -> None:
     try:
         with written_atomically(path) as file:
             file.write(data)
+        _sync_folder(folder)
     except OSError as error:
-        room = f'{shutil.disk_usage(folder).free / 2**20:.0f} MB are free there' if os.path.isdir(folder) else 'no such folder'
-        raise CheckpointError(f'{path}: cannot be written ({error.strerror}); {room}. Older checkpoints are intact') from error
-    _sync_folder(folder)
+        raise CheckpointError(f'{path}: cannot be written ({error.strerror}); {_room(folder)}. Older checkpoints are '
+                              f'intact') from error
+
+
+def append_line(path: str, line: str) -> None:
+    """Add a line to a file, whole or not at all, however full the disk is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open(path, 'ab', buffering=0) as file:
+        before, data = file.tell(), f'{line}\n'.encode()
+        try:
+            while data:
+                data = data[file.write(data):]
+        except OSError:
+            with suppress(OSError):
+                file.truncate(before)
+            raise
 
 
 def link_atomically(path: str, name: str) -> None:
     """Make `path` a relative link to its neighbour `name`, or a copy of it on a file system without links."""
     folder, temporary = os.path.dirname(path), f'{path}.tmp.{os.getpid()}'
-    if os.path.lexists(temporary):
-        os.unlink(temporary)
     try:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
         try:
             os.symlink(name, temporary)
         except OSError:
             shutil.copyfile(os.path.join(folder, name), temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if os.path.lexists(temporary):
+        with suppress(OSError):
             os.unlink(temporary)
         raise CheckpointError(f'{path}: cannot be made a link to {name}, which is written ({error.strerror})') from error
+
+
+def _room(folder: str) -> str:
+    """How much room a folder has, in words."""
+    try:
+        return f'{shutil.disk_usage(folder).free / 2**20:.0f} MB are free there'
+    except FileNotFoundError:
+        return 'no such folder'
+    except OSError:
+        return 'how much is free there cannot be told'
 
 
 def _sync_folder(folder: str) -> None:

@@ -15,11 +15,19 @@ from mmcv_need.stop_signals import INTERRUPTED
 
 
 def run(main: Callable[[Sequence[str]], Any]) -> None:
-    """Run a command line's `main` to the end of this program; what it writes is not everybody's to read."""
+    """Run a command line's `main` to the end of this program; what it writes is not everybody's to read.
+
+    Its exit status is that of `main` also where its output has no room.
+    """
     def privately(arguments: Sequence[str]) -> Any:
         keep_private()
         return main(arguments)
-    sys.exit(ended(privately, sys.argv[1:]))
+    status = ended(privately, sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter's last try would make it 120
+    sys.exit(status)
 
 
 def ended(main: Callable[[Sequence[str]], Any], arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Union
 
 import numpy as np
@@ -94,11 +95,16 @@ def progress(batches: Iterable[Any], total: int, title: str, show: bool) -> Iter
         with Progress(*columns, transient=True) as bar:
             yield from bar.track(batches, total=total, description=title)
     else:
-        print(f'{title}:', end='', flush=True)
+        show_text(f'{title}:')
         try:
             for number, batch in enumerate(batches, 1):
                 yield batch
                 if number * 5 // total > (number - 1) * 5 // total:
-                    print(f' {number * 100 // total} %', end='', flush=True)
+                    show_text(f' {number * 100 // total} %')
         finally:
-            print(flush=True)
+            show_text('\n')
+
+
+def show_text(text: str) -> None:
+    with suppress(OSError):  # a file on a full disk: this is not worth a run
+        print(text, end='', flush=True)

@@ -15,6 +15,7 @@ import random
 import signal
 import sys
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -191,7 +192,8 @@ class Trials:
         status, seconds, left = run.end(seen)
         return {'ranks': run.ranks, 'status': status, 'seconds': seconds, 'left': left, 'steps': len(steps_done(run.folder)),
                 'checkpoints': sorted(path.name for path in run.folder.glob('*_*.pth')),
-                'torn': [path.name for path in run.folder.glob('*.tmp.*')], 'traceback': 'Traceback' in run.said.read_text(), 'said': run.said.read_text().splitlines()[-20:]}
+                'torn': [path.name for path in run.folder.glob('*.tmp.*')],
+                'traceback': 'Traceback' in run.said.read_text(), 'said': run.said.read_text().splitlines()[-20:]}
 
     def stop(self, number):
         """SIGTERM or SIGUSR1 at a random moment, to whom it may reach; then the same command again."""
@@ -248,6 +250,7 @@ def main(config, folder, wanted):
 
     from mmcv_need import launch
     torch.set_num_threads(1)
+    resource_tracker.ensure_running()  # or each launcher would have a child that is no rank
     spec = importlib.util.spec_from_file_location('train', ROOT / 'tools/train.py')
     train = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(train)

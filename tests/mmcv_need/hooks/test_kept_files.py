@@ -59,7 +59,7 @@ def test_links_and_folders_are_not_removed(tmp_path):
     (tmp_path / 'epoch_1.pth').mkdir()
     (tmp_path / 'precious').write_text('')
     (tmp_path / 'epoch_2.pth').symlink_to('precious')
-    remove_files(str(tmp_path), ['epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'])
+    remove_files(str(tmp_path), ['epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'], None)
     assert sorted(os.listdir(tmp_path)) == ['epoch_1.pth', 'epoch_2.pth', 'precious']
 
 
