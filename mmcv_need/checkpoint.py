@@ -52,7 +52,8 @@ def save_checkpoint(checkpoint: Mapping[str, Any], path: str, latest: bool = Tru
     try:
         os.makedirs(folder or '.', exist_ok=True)
     except OSError as error:
-        raise CheckpointError(f'{path}: cannot be written: its folder cannot be made ({error.strerror})') from error
+        raise CheckpointError(f'{path}: cannot be written: its folder cannot be made ({error.strerror}). Older checkpoints are '
+                              f'intact') from error
     buffer = io.BytesIO()
     torch.save(dict(checkpoint), buffer)
     write_atomically(path, buffer.getvalue())

@@ -198,7 +198,8 @@ class Trials:
     def stop(self, number):
         """SIGTERM or SIGUSR1 at a random moment, to whom it may reach; then the same command again."""
         ranks = 1 + number % 2
-        target = self.rng.choice(['program', 'group'] if ranks == 1 else ['program', 'group', '0', '1'])
+        targets = ['program', 'group'] if ranks == 1 else ['program', '0', '1', 'group']
+        target = targets[number // 2 % len(targets)]
         asked = self.rng.choice([signal.SIGTERM, signal.SIGUSR1])
         run = self.new(f'stop_{number}', ranks)
         run.wait_for_steps(self.rng.randint(1, ITERS * EPOCHS - 6))
