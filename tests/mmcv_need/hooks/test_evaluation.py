@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmcv_need.agreement import Interrupted
 from mmcv_need.checkpoint import read, read_checkpoint, save_checkpoint
 from mmcv_need.epoch_based_runner import EpochBasedRunner
-from mmcv_need.errors import ConfigError
+from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.hooks import CheckpointHook, EarlyStoppingHook, EvalHook, Hook
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
 from mmcv_need.optimizer import OptimizerStep
@@ -115,6 +116,8 @@ def run(tmp_path):
             runner.model.eval()
             places.append((runner.epoch, runner.iter))
             value = next(values)
+            if isinstance(value, Interrupt):
+                raise Interrupted
             return value if isinstance(value, dict) else {'bbox_mAP': value, 'bbox_mAP_50': 1 - value, 'text': '0.1 0.2'}
         hook = EvalHook(evaluate, **settings)
         for each in (CheckpointHook(interval=1, **(checkpoint or {})), hook, watch):
@@ -297,6 +300,38 @@ def test_another_rank_saves_when_rank_0_does_and_has_no_say(run, monkeypatch):
 # Over an interruption
 
 
+class Interrupt:
+    """An evaluation that a signal interrupts."""
+
+
+@pytest.mark.parametrize('settings', [dict(), dict(interval=4, by_epoch=False)])
+def test_an_evaluation_that_is_interrupted_ends_the_run_and_is_done_anew_by_whoever_goes_on(run, settings):
+    done = run(2, [Interrupt()], save_best='auto', **settings)
+    assert (done.runner.epoch, done.runner.iter) == (1, 4) and not done.runner.complete
+    assert [when for when, *_ in done.watch.moments] == ['before', 'after']  # for who puts weights back
+    assert done.watch.told == [] and done.best == [] and done.names == ['epoch_1.pth', 'last_checkpoint', 'latest.pth']
+    again = run(2, [0.1, 0.2], resume_from='epoch_1.pth', save_best='auto', **settings)
+    assert again.places[0][1] == 4 and again.runner.complete and len(again.watch.told) == 2
+
+
+def test_after_an_evaluation_that_is_interrupted_the_rest_of_the_epoch_is_left_too(run):
+    done = run(2, [Interrupt()], interval=3, by_epoch=False)
+    assert (done.runner.epoch, done.runner.iter) == (0, 3) and 'iter_3.pth' in done.names
+
+
+@pytest.mark.parametrize('settings', [dict(), dict(interval=4, by_epoch=False)])
+def test_a_run_that_stops_leaves_the_evaluation_to_whoever_goes_on(run, settings):
+    class Stop(Hook):
+        def after_train_iter(self, runner):
+            if runner.iter + 1 == 2 * ITERS and not runner.resumed_from:
+                runner.stop('enough', resumable=True)
+    done = run(2, [0.1], more=[(Stop(), 'HIGHEST')], **settings)  # in the last iteration of all
+    assert done.runner.epoch == 2 and not done.runner.complete
+    again = run(2, [0.2], resume_from='epoch_2.pth', more=[(Stop(), 'HIGHEST')], **settings)
+    assert [values['bbox_mAP'] for values in again.watch.logged] == [0.2] and again.runner.complete
+
+
+
 def test_a_resumed_run_goes_on_comparing(run):
     run(2, [0.3, 0.1], save_best='bbox_mAP')
     done = run(4, [0.1, 0.2, 0.4], resume_from='epoch_2.pth', save_best='bbox_mAP')
@@ -375,3 +410,29 @@ def test_the_best_checkpoint_has_no_say_in_another_metric():
     best = BestCheckpoint('mAP')
     best.load_state(SimpleNamespace(work_dir='.', meta={}), {'metric': 'acc', 'score': 0.9, 'files': [], 'folder': '.'}, {})
     assert best.score is None
+
+
+# Where a best checkpoint cannot be written
+
+
+def save_none_of(monkeypatch, name):
+    save = EpochBasedRunner.save_checkpoint
+
+    def save_unless(runner, filename, **given):
+        if filename == name:
+            raise CheckpointError('no room')
+        return save(runner, filename, **given)
+    monkeypatch.setattr(EpochBasedRunner, 'save_checkpoint', save_unless)
+
+
+def test_the_best_so_far_is_the_best_that_could_be_written(run, monkeypatch):
+    save_none_of(monkeypatch, 'best_bbox_mAP_epoch_2.pth')
+    done = run(3, [0.1, 0.3, 0.2], save_best='bbox_mAP')
+    assert [line for line in done.lines if line.startswith('no room. The run goes on')]
+    assert done.best == ['best_bbox_mAP_epoch_3.pth'] and done.runner.meta['hook_msgs']['best_score'] == 0.2
+
+
+def test_a_best_checkpoint_that_cannot_be_written_ends_the_run_where_that_is_wanted(run, monkeypatch):
+    save_none_of(monkeypatch, 'best_bbox_mAP_epoch_2.pth')
+    with pytest.raises(CheckpointError, match=r'^no room$'):
+        run(3, [0.1, 0.3, 0.2], save_best='bbox_mAP', checkpoint=dict(on_failed_save='stop'))

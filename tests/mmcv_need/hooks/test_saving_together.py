@@ -79,3 +79,36 @@ def test_two_processes_save_the_same_at_the_same_moments(tmp_path, in_two_proces
                                [240, True], [240, False]]
     assert sorted(os.listdir(tmp_path)) == ['0.json', '1.json', 'best_mAP_epoch_4.pth', 'epoch_4.pth', 'last_checkpoint',
                                             'latest.pth']
+
+
+FULL = WORKER[:WORKER.index('saved, save =')] + """
+import os
+from mmcv_need.errors import CheckpointError
+from mmcv_need.failures import failure_of
+
+replace = os.replace
+
+
+def replace_if_there_is_room(old, new):
+    if new.endswith('epoch_2.pth') or new.endswith('epoch_4.pth'):
+        raise OSError(28, 'No space left on device')
+    replace(old, new)
+
+
+os.replace = replace_if_there_is_room  # rank 0 writes
+runner.register_hook(CheckpointHook(interval=1, minutes=None))
+ended = None
+try:
+    runner.run([[{'x': torch.ones(4, 2)}] * 3])
+except Exception as error:
+    failure = failure_of(error, 2)
+    ended = [type(error).__name__, failure.consequence]
+json.dump([runner.epoch, runner.iter, ended], open(f'{sys.argv[2]}/{rank}.json', 'w'))
+"""
+
+
+def test_two_processes_go_on_together_when_one_cannot_write_and_end_together_when_it_was_the_last(tmp_path, in_two_processes):
+    in_two_processes(FULL, tmp_path)
+    first, second = (json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2))
+    assert first == [4, 12, ['CheckpointError', False]] and second == [4, 12, ['UnsavedError', True]]  # rank 0 is to be blamed
+    assert sorted(path.name for path in tmp_path.glob('*.pth*')) == ['epoch_1.pth', 'epoch_3.pth', 'latest.pth']

@@ -1,7 +1,9 @@
 """TensorboardLoggerHook: MMCV's tags, read back from the event file."""
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mmcv_need.errors import ConfigError
 from mmcv_need.hooks.tensorboard_logger import TensorboardLoggerHook
 from mmcv_need.log_buffer import LogBuffer
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def make_run(folder, rank=0, iteration=0, **group):
@@ -104,3 +108,20 @@ def test_without_the_package_one_line_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
     with pytest.raises(ConfigError, match=r'TensorboardLoggerHook needs the package tensorboard.*pip install tensorboard'):
         TensorboardLoggerHook()
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='has no limits of this kind')
+def test_a_file_that_cannot_grow_ends_the_curves_and_not_the_run(tmp_path):
+    program = f"""
+import logging, resource, sys
+sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
+from test_tensorboard_logger import TensorboardLoggerHook, make_run, train
+run, hook = make_run({str(tmp_path)!r}), TensorboardLoggerHook(interval=1)
+run.logger = logging.getLogger()
+resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))
+train(run, hook, [1.0] * 20)
+hook.after_run(run)
+"""
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count('tf_logs: cannot be written (File too large); the curves end here') == 1

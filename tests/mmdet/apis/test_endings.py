@@ -2,11 +2,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from mmdet.apis import endings
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize('group, environment, shown', [
@@ -57,3 +63,27 @@ def test_of_several_processes_one_that_fails_says_which_it_is_and_leaves_word(tm
     assert capsys.readouterr().err.endswith('error: rank 3: OSError: no file is named\n')
     left = json.loads((tmp_path / 'error.json').read_text())['message']
     assert left['message'] == 'OSError: no file is named' and 'in broken' in left['extraInfo']['py_callstack']
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='has no file that is always full')
+def test_output_without_room_does_not_change_the_status():
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from mmcv_need.logger import get_logger
+from mmdet.apis.endings import run
+from mmdet.apis.test import show_text
+
+def main(_):
+    logger = get_logger('run')
+    for number in range(3):
+        logger.info('line %d', number)
+        show_text('and more')
+    return 75
+
+run(main)
+"""
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run([sys.executable, '-c', program], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 75
+    assert done.stderr == 'warning: <stdout>: cannot be written (No space left on device); lines are missing in it\n'

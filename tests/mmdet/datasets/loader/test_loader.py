@@ -5,6 +5,7 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
 import warnings
@@ -294,3 +295,17 @@ def test_an_error_that_no_worker_died_of_stays_what_it_is(dataset, monkeypatch):
     with pytest.raises(RuntimeError, match=r'^something else$'):
         list(loader)
     loader._loader._iterator._workers[0].kill()
+
+
+def test_signals_to_a_whole_job_are_for_the_process_and_not_for_its_workers(dataset):
+    loader = train_loader(dataset(), 2, 1, seed=3)
+    batches = iter(loader)
+    next(batches)
+    worker, = loader._loader._iterator._workers
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        os.kill(worker.pid, number)
+    subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)  # of another process
+    assert list(batches) and worker.is_alive()
+    worker.terminate()  # of its own
+    worker.join(60)
+    assert worker.exitcode == 0
