@@ -159,6 +159,18 @@ def test_validation_epochs_of_a_workflow_do_not_learn_and_do_not_count(tmp_path)
     assert (runner.epoch, runner.iter) == (2, 4)
 
 
+def test_a_validation_epoch_is_left_when_the_run_is_asked_to_stop_and_is_done_anew_by_whoever_goes_on(tmp_path):
+    runner, hook = make_runner(tmp_path, max_epochs=2), Recorder()
+    runner.register_hook(hook)
+    runner.register_hook(At('after_val_iter', lambda run: setattr(run.wish, 'number', 15)))
+    batches = [{'img': torch.ones(4, 2)}] * 3
+    runner.run([batches, batches], [('train', 1), ('val', 1)])
+    moments = [call[1] for call in hook.calls]
+    assert moments.count('after_val_iter') == 1 and 'after_val_epoch' not in moments
+    assert (runner.epoch, runner.iter, runner.inner_iter, runner.complete) == (1, 3, 0, False)
+    assert runner._place_in(['train', 'val']) == 1  # the validation
+
+
 def test_the_model_is_in_training_mode_again_after_an_evaluation(tmp_path):
     runner, seen = make_runner(tmp_path, max_epochs=2), []
     runner.register_hook(At('after_train_epoch', lambda run: run.model.eval()))

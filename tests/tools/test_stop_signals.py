@@ -89,10 +89,15 @@ def test_20_launchers_that_are_killed_leave_no_orphan(tiny, tmp_path):
 class Program:
     """A command of its own, as it is started from a shell."""
 
-    def __init__(self, words, folder):
-        self.work_dir = folder
-        self.process = subprocess.Popen(list(map(str, words)), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    def __init__(self, words, cwd=ROOT):
+        self.process = subprocess.Popen(list(map(str, words)), cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+
+    def wait_for_steps(self, work_dir, seconds=120):
+        end = time.monotonic() + seconds
+        while not any('"train"' in path.read_text() for path in work_dir.glob('*.log.json')):
+            assert time.monotonic() < end and self.process.poll() is None, self.ended()
+            time.sleep(0.05)
 
     def ended(self):
         try:
@@ -103,7 +108,7 @@ class Program:
 
 
 def test_a_signal_while_the_program_imports_torch_ends_it_as_one_that_can_go_on(tiny, tmp_path):
-    program = Program([sys.executable, '-X', 'importtime', 'tools/train.py', tiny, '--work-dir', tmp_path / 'work'], tmp_path)
+    program = Program([sys.executable, '-X', 'importtime', 'tools/train.py', tiny, '--work-dir', tmp_path / 'work'])
     for line in program.process.stderr:
         if line.endswith(' mmcv_need.stop_signals\n'):
             break
@@ -118,12 +123,26 @@ def test_a_signal_while_the_program_imports_torch_ends_it_as_one_that_can_go_on(
 def test_two_processes_that_are_started_anew(tiny, tmp_path):
     words = [sys.executable, 'tools/train.py', tiny, '--work-dir', tmp_path / 'work', '--gpus', 2, '--device', 'cpu',
              '--no-validate', '--cfg-options', 'log_config.interval=1', 'runner.max_epochs=100000']
-    program = Program(words, tmp_path / 'work')
-    end = time.monotonic() + 90
-    while not any('"train"' in path.read_text() for path in (tmp_path / 'work').glob('*.log.json')):
-        assert time.monotonic() < end and program.process.poll() is None, program.ended()
-        time.sleep(0.05)
+    program = Program(words)
+    program.wait_for_steps(tmp_path / 'work')
     program.process.send_signal(signal.SIGUSR1)
     status, said = program.ended()
     assert status == 75 and said.splitlines()[-1] == 'stopped by SIGUSR1'
     assert (tmp_path / 'work/latest.pth').exists() and not (tmp_path / 'work/finished.json').exists()
+
+
+@pytest.mark.slow
+def test_the_script_for_one_card_saves_when_it_is_asked_to_end_and_goes_on_when_it_is_started_again(clone, demo, tiny):
+    config, work_dir = clone / 'tiny.py', clone / 'work_dirs/tiny'
+    config.write_text(tiny.read_text() + 'log_config = dict(interval=1)\n')
+    words = ['bash', 'test/train_full_1p.sh', f'--data_path={demo}', f'--config={config}', '--device=cpu']
+    program = Program([*words, '--train_epochs=100000'], clone)
+    program.wait_for_steps(work_dir)
+    program.process.send_signal(signal.SIGTERM)
+    status, said = program.ended()
+    assert status == 75 and said.splitlines()[-1].endswith('it was stopped before its end, and can go on')
+    assert (work_dir / 'latest.pth').exists() and not list(work_dir.glob('*.tmp.*'))
+    log = (clone / 'test/output/0/train_0.log').read_text()
+    assert 'stopping: SIGTERM asked for it' in log
+    again = subprocess.run([*words, '--train_epochs=1'], cwd=clone, capture_output=True, text=True, check=False)
+    assert 'resumed epoch ' in again.stdout
