@@ -32,12 +32,13 @@ class _Group:
 
     Attributes:
         store: shared by all its processes.
+        timeout: seconds that a collective waits.
         turns: how often all waited for rank 0.
         heartbeat: on several machines.
     """
 
-    def __init__(self, store: Any, heartbeat: Optional[Heartbeat]):
-        self.store, self.heartbeat, self.turns = store, heartbeat, 0
+    def __init__(self, store: Any, timeout: float, heartbeat: Optional[Heartbeat]):
+        self.store, self.timeout, self.heartbeat, self.turns = store, timeout, heartbeat, 0
 
     def say_farewell(self) -> None:
         """Rank 0, where the store may be, leaves last: others may still have to read there that it is done."""
@@ -68,7 +69,7 @@ def init_dist(launcher: str, backend: str, timeout: float = TIMEOUT) -> None:
     elsewhere = size > 1 and not is_launched() and devices.TORCH_VERSION >= (1, 11)
     heartbeat = Heartbeat(connect(patience), rank, size) if elsewhere else None
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
-    _group = _Group(dist.PrefixStore('turns', store), heartbeat)
+    _group = _Group(dist.PrefixStore('turns', store), timeout, heartbeat)
 
 
 def leave_dist() -> None:
@@ -82,6 +83,11 @@ def leave_dist() -> None:
     _group = None
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def patience() -> float:
+    """Seconds that the other processes wait for this one before they give the run up; as long where there are none."""
+    return _group.timeout if _group else TIMEOUT
 
 
 def missing_processes() -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mmcv_need.cores import available_cores
+from mmcv_need.dist_utils import patience
 from mmcv_need.errors import DataError, UserError
 from mmcv_need.failures import ended_by
 from mmcv_need.orphans import die_with_parent
@@ -24,7 +25,9 @@ from mmcv_need.stop_signals import SIGNALS, held_back
 from mmdet.datasets.loader.bad_pictures import BadPictures, another, of_batch
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
+from mmdet.datasets.loader.worker_watch import WorkerWatch
 
+PATIENCE = 0.8  # of that of the other processes, which would else give up first, and know less
 SETTLE, LOOK = 2.0, 0.05  # seconds to wait for the end of a worker whose socket has closed, and for each of them in turn
 FEWER = '; fewer data.workers_per_gpu need less'
 HINTS = {getattr(signal, 'SIGKILL', None): FEWER,  # not every system has both
@@ -72,6 +75,8 @@ class SeededSamples(Dataset):
 class EpochLoader:
     """Batches of one epoch after another; `len` is that of a whole epoch.
 
+    A worker that ends, or gives nothing for too long, is an error that says so.
+
     Args:
         samples: addressed by the sampler's keys.
         sampler: makes the batches.
@@ -102,10 +107,15 @@ class EpochLoader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
+        with held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
+            batches = iter(self._loader)
+        watch = WorkerWatch(self._workers, PATIENCE * patience())
         try:
-            with held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
-                batches = iter(self._loader)
-            for batch in batches:
+            while True:
+                with watch.waiting():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
                 if isinstance(batch, UserError):
                     raise batch
                 if self.bad is not None:
@@ -115,11 +125,17 @@ class EpochLoader:
             ended = self._ended_worker()
             if not ended:
                 raise
-            raise RuntimeError(f'DataLoader worker {ended}') from error
+            raise RuntimeError(f'DataLoader worker {watch if watch.stuck else ended}') from error
+        finally:
+            watch.stop()
+
+    @property
+    def _workers(self) -> Sequence[Any]:
+        return getattr(getattr(self._loader, '_iterator', None), '_workers', [])
 
     def _ended_worker(self) -> str:
         """What ended a worker, in words; '' if all are there. A socket may close a moment before its process ends."""
-        workers = getattr(getattr(self._loader, '_iterator', None), '_workers', [])
+        workers = self._workers
         until = time.monotonic() + SETTLE
         while workers and time.monotonic() < until:
             with suppress(RuntimeError):  # torch raises where the signal of a worker's end happens to arrive: here, once

@@ -68,7 +68,8 @@ def epochs(loader, count=2):
 @pytest.mark.filterwarnings('ignore:This DataLoader will create')  # torch, on a machine with few cores
 @pytest.mark.filterwarnings('ignore:This process .* is multi-threaded, use of fork')
 @pytest.mark.parametrize('workers', [1, 4])
-def test_batches_are_bit_identical_with_any_number_of_workers(dataset, workers):
+def test_batches_are_bit_identical_with_any_number_of_workers(dataset, workers, monkeypatch):
+    monkeypatch.setattr(data_loader, 'available_cores', lambda: 4)  # there are as many workers as cores at most
     found = RepeatDataset(dataset(), 2)
     alone = epochs(train_loader(found, 3, 0, seed=4))
     assert epochs(train_loader(found, 3, workers, seed=4)) == alone
@@ -286,6 +287,30 @@ def test_a_worker_that_ends_is_told_by_what_ended_it(dataset, error, late, numbe
     pid = loader._loader._iterator._workers[0].pid
     with pytest.raises(RuntimeError, match=rf'^DataLoader worker \(pid {pid}\) was killed by {number.name}.*{hint}'):
         next(batches)
+
+
+@pytest.mark.filterwarnings('ignore:This process .* is multi-threaded, use of fork')
+@pytest.mark.parametrize('stopped', [False, True])
+def test_a_worker_that_gives_nothing_is_named_and_ended(dataset, monkeypatch, stopped):
+    """Stopped, it would not heed torch's own request to end either, and this process would wait for it for ever."""
+    class Slow:
+        samples = 0
+
+        def __call__(self, sample):
+            self.samples += 1
+            time.sleep(600 if self.samples == 6 else 0)
+            return sample
+
+    monkeypatch.setattr(data_loader, 'patience', lambda: 1.25)
+    loader = train_loader(dataset(*[] if stopped else [Slow()]), 2, 1, seed=3)
+    batches = iter(loader)
+    next(batches)
+    worker = loader._loader._iterator._workers[0]
+    if stopped:
+        os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(RuntimeError, match=rf'^DataLoader worker \(pid {worker.pid}\) gave nothing for 1 s: it was stopped, or'):
+        list(batches)
+    assert not worker.is_alive()
 
 
 def test_an_error_that_no_worker_died_of_stays_what_it_is(dataset, monkeypatch):
