@@ -4,9 +4,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +136,18 @@ def tiny(tmp_path_factory, demo):
     path = tmp_path_factory.mktemp('configs') / 'tiny.py'
     path.write_text(TINY.format(base=[str(ROOT / 'configs/ssd_demo.py')], data=f'{demo}/'))
     return path
+
+
+@pytest.fixture
+def quick_folder(tmp_path):
+    """A folder in memory, where there is such a place: for tests that write much and are not about the disk."""
+    memory = Path('/dev/shm')
+    if not (memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 ** 30):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix='test_', dir=memory))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope='session')

@@ -3,7 +3,8 @@
 The run has all that an engine may have to remember: float16 with a dynamic loss scale and updates that are left out,
 accumulated gradients, an average of the weights, warm-up, momentum, clipping, a validation epoch, evaluations with a best
 checkpoint, and a network that draws from every generator. It dies by SIGKILL at its Nth event: before or after one of its
-hooks' moments, or in the middle of writing: before a file is synced, renamed, linked, or removed.
+hooks' moments, or in the middle of writing: before a file is synced, renamed, linked, or removed. Six of these points, in the
+writing of every epoch's checkpoint, are always among them.
 
 The trials run in a process of their own, this file as a program, which forks a child for every attempt.
 """
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,7 +73,7 @@ def network():
 
 
 def train(folder, die_at=None):
-    """Trains in `folder`, from its newest checkpoint on; dies at an event; the number of events of a run that lives."""
+    """Trains in `folder`, from its newest checkpoint on; dies at an event; the names of the events of a run that lives."""
     import torch
 
     from mmcv_need.builder import build_optimizer
@@ -83,27 +85,27 @@ def train(folder, die_at=None):
     from mmcv_need.precision import Precision
     from mmcv_need.random_state import seed_everything
 
-    count = 0
+    events = []
 
-    def event():
-        nonlocal count
-        count += 1
-        if count == die_at:
+    def event(name):
+        events.append(name)
+        if len(events) == die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
     class Events(Hook):
         def __getattribute__(self, name):
             if name.startswith(('before_', 'after_')):
-                return lambda runner, *given: event()
+                return lambda runner, *given: event(name)
             return super().__getattribute__(name)
 
-    def counted(function):
+    def counted(name, function):
         def call(*arguments, **more):
-            event()
+            target = os.readlink(f'/proc/self/fd/{arguments[0]}') if name == 'fsync' else arguments[-1]
+            event(f"{name} {os.path.basename(target).partition('.tmp.')[0]}")
             return function(*arguments, **more)
         return call
     for name in ('fsync', 'replace', 'symlink', 'unlink'):
-        setattr(os, name, counted(getattr(os, name)))
+        setattr(os, name, counted(name, getattr(os, name)))
 
     seed_everything(SEED)
     cpu = torch.device('cpu')
@@ -137,26 +139,27 @@ def train(folder, die_at=None):
     if newest:
         runner.resume(*newest)
     runner.run([Loader(), Loader()], [('train', 1), ('val', 1)])
-    return count
+    return events
 
 
 def attempt(folder, die_at=None):
-    """A child that trains, and dies at an event if told; the number of its events if it lived."""
+    """A child that trains, and dies at an event if told; the names of its events if it lived."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writer, str(train(folder, die_at)).encode())
+            with os.fdopen(writer, 'w') as pipe:
+                json.dump(train(folder, die_at), pipe)
         except BaseException as error:
             print(f'{type(error).__name__}: {error}', file=sys.stderr)
             os._exit(1)
         os._exit(0)
     os.close(writer)
-    status = os.waitpid(child, 0)[1]
     with os.fdopen(reader) as pipe:
         events = pipe.read()
+    status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) if not events else status == 0, f'to die at {die_at}, it ended with status {status}'
-    return int(events) if events else None
+    return json.loads(events) if events else None
 
 
 def outcome(folder):
@@ -199,6 +202,18 @@ def differences(a, b, place=''):
     return [] if a == b or (a != a and b != b) else [f'{place}: {a!r} and {b!r}'[:300]]
 
 
+def points_of_saving(events, epoch):
+    """Where the writing of an epoch's checkpoint may be cut off, as numbers of events; each is before what it names."""
+    file, folder = f'epoch_{epoch}.pth', events.index(f'replace epoch_{epoch}.pth') + 1
+    assert events[folder].startswith('fsync ')
+    points = {'the file is synced': events.index(f'fsync {file}'), 'it is renamed': events.index(f'replace {file}'),
+              'its folder is synced': folder, 'latest.pth is its link': events.index('replace latest.pth', folder),
+              'last_checkpoint names it': events.index('replace last_checkpoint', folder),
+              'what it replaces is removed': next(i for i in range(folder, len(events)) if events[i].startswith('unlink'))}
+    assert list(points.values()) == sorted(points.values())
+    return {name: index + 1 for name, index in points.items()}
+
+
 def main(folder, trials):
     import torch
     torch.set_num_threads(1)
@@ -206,30 +221,37 @@ def main(folder, trials):
     (folder / 'whole').mkdir()
     events = attempt(folder / 'whole')
     whole = outcome(folder / 'whole')
-    rng = random.Random(SEED)
     results = []
-    for number in range(trials):
-        work_dir = folder / f'trial_{number}'
+
+    def trial(*points, **more):
+        """A run that dies at these points, the last of which may not come any more, and then goes on to its end."""
+        work_dir = folder / f'trial_{len(results)}'
         work_dir.mkdir()
-        points = [rng.randint(1, events)]
-        assert attempt(work_dir, points[0]) is None
-        if number % 3 == 0:  # and once more, while it goes on
-            points.append(rng.randint(1, 40))
-            attempt(work_dir, points[1])
+        for number, point in enumerate(points):
+            assert attempt(work_dir, point) is None or number
         attempt(work_dir)
-        results.append({'points': points, 'differences': differences(whole, outcome(work_dir))})
-    (folder / 'results.json').write_text(json.dumps({'events': events, 'results': results, 'names': whole['names']}))
+        results.append({'points': points, 'differences': differences(whole, outcome(work_dir)), **more})
+        shutil.rmtree(work_dir)
+
+    for epoch in range(1, EPOCHS + 1):
+        for name, point in points_of_saving(events, epoch).items():
+            trial(point, **{'epoch': epoch, 'before': name})
+    rng = random.Random(SEED)
+    for number in range(trials):
+        trial(rng.randint(1, len(events)), *[rng.randint(1, 40)][:number % 3 == 0])  # and once more, while it goes on
+    (folder / 'results.json').write_text(json.dumps({'events': len(events), 'results': results, 'names': whole['names']}))
 
 
 @pytest.mark.parametrize('trials', [12, pytest.param(100, marks=pytest.mark.slow)])
-def test_a_run_killed_at_any_point_ends_as_the_unbroken_one(tmp_path, trials):
-    (tmp_path / 'warm').mkdir()
-    done = subprocess.run([sys.executable, __file__, str(tmp_path), str(trials)], capture_output=True, text=True, check=False,
+def test_a_run_killed_at_any_point_ends_as_the_unbroken_one(quick_folder, trials):
+    (quick_folder / 'warm').mkdir()
+    done = subprocess.run([sys.executable, __file__, str(quick_folder), str(trials)], capture_output=True, text=True, check=False,
                           env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads((tmp_path / 'results.json').read_text())
+    found = json.loads((quick_folder / 'results.json').read_text())
     assert [result for result in found['results'] if result['differences']] == []
-    assert len(found['results']) == trials
+    assert len(found['results']) == 6 * EPOCHS + trials
+    assert len({(result['epoch'], result['before']) for result in found['results'] if 'before' in result}) == 6 * EPOCHS
     assert found['names'][:2] == ['bad_updates', 'best_mAP_epoch_3.pth']
     assert {'epoch_3.pth', 'epoch_4.pth'} <= set(found['names'])
     print(f"{trials} trials among {found['events']} events: {[result['points'] for result in found['results']]}")
