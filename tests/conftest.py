@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -165,16 +166,16 @@ def pad():
 
 
 @pytest.fixture(scope='session')
-def in_two_processes():
-    """Runs a program in two gloo processes, with this repository and a folder as its arguments, until both end well."""
-    def run(source, folder):
+def in_processes():
+    """Runs a program in some gloo processes, with this repository and a folder as its arguments, until all end well."""
+    def run(source, folder, size):
         with socket.socket() as listener:
             listener.bind(('127.0.0.1', 0))
             port = str(listener.getsockname()[1])
         processes = []
-        for rank in ('0', '1'):
-            environment = {**os.environ, 'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1',
-                           'MASTER_PORT': port, 'GLOO_SOCKET_IFNAME': 'lo', 'OMP_NUM_THREADS': '1'}
+        for rank in map(str, range(size)):
+            environment = {**os.environ, 'RANK': rank, 'LOCAL_RANK': rank, 'WORLD_SIZE': str(size),
+                           'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port, 'GLOO_SOCKET_IFNAME': 'lo', 'OMP_NUM_THREADS': '1'}
             processes.append(subprocess.Popen([sys.executable, '-c', source, str(ROOT), str(folder)], env=environment,
                                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
         try:
@@ -185,3 +186,9 @@ def in_two_processes():
             for process in processes:
                 process.kill()
     return run
+
+
+@pytest.fixture(scope='session')
+def in_two_processes(in_processes):
+    """The same in two: run(source, folder)."""
+    return partial(in_processes, size=2)

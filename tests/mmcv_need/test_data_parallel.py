@@ -174,3 +174,57 @@ def test_two_processes_learn_what_one_learns_from_both_their_batches(trained):
     assert list(one['weights']) == list(two['weights'])
     for key, value in one['weights'].items():
         assert torch.allclose(value, two['weights'][key], rtol=0, atol=1e-6), key
+
+
+FIRST_STEP = '''
+import random, sys
+import torch
+root, folder = sys.argv[1:]
+sys.path.insert(0, root)
+from mmcv_need import dist_utils
+from mmcv_need.distributed import MMDistributedDataParallel
+
+
+class Net(torch.nn.Module):
+    """Weights that are not used in the order in which they are listed, statistics, and draws."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.first = torch.nn.Linear(7, 5), torch.nn.Linear(3, 7)
+        self.norm, self.drop = torch.nn.BatchNorm1d(7), torch.nn.Dropout(0.5)
+
+    def forward(self, return_loss, img):
+        return self.last(self.drop(self.norm(self.first(img)))) * random.random()
+
+    def summarize_losses(self, losses, num_samples):
+        return {'loss': losses.square().sum()}
+
+
+dist_utils.init_dist('pytorch', 'gloo')
+rank = dist_utils.get_dist_info()[0]
+torch.manual_seed(0)
+wrapper = MMDistributedDataParallel(Net(), torch.device('cpu'))
+weights = list(wrapper.module.parameters())
+img = torch.randn(8, 3, generator=torch.Generator().manual_seed(rank))
+weights[0].grad = torch.full_like(weights[0], 0.25)  # of a step that was not complete
+found = []
+for step in range(3):
+    torch.manual_seed(rank)
+    random.seed(rank)
+    wrapper.train_step({'img': img})['loss'].backward()
+    found.append([torch.random.get_rng_state(), *(weight.grad.clone() for weight in weights)])
+    for weight in weights:
+        weight.grad = torch.full_like(weight, 0.25) if weight is weights[0] else None
+if rank == 0:
+    torch.save({'steps': found, 'seen': int(wrapper.module.norm.num_batches_tracked)}, folder + '/found.pth')
+dist_utils.leave_dist()
+'''
+
+
+def test_the_first_step_of_a_process_is_rounded_as_all_others_are(in_processes, tmp_path):
+    """Or a run of four that goes on would not end with the bits of one that never stopped."""
+    in_processes(FIRST_STEP, tmp_path, 4)
+    found = torch.load(tmp_path / 'found.pth', weights_only=True)
+    for later in found['steps'][1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found['steps'][0], later))
+    assert found['seen'] == 3
