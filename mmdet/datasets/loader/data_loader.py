@@ -107,10 +107,11 @@ class EpochLoader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        with held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
-            batches = iter(self._loader)
-        watch = WorkerWatch(self._workers, PATIENCE * patience())
+        watch: Optional[WorkerWatch] = None
         try:
+            with held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
+                batches = iter(self._loader)
+            watch = WorkerWatch(self._workers, PATIENCE * patience())
             while True:
                 with watch.waiting():
                     batch = next(batches, None)
@@ -125,9 +126,10 @@ class EpochLoader:
             ended = self._ended_worker()
             if not ended:
                 raise
-            raise RuntimeError(f'DataLoader worker {watch if watch.stuck else ended}') from error
+            raise RuntimeError(f'DataLoader worker {watch if watch and watch.stuck else ended}') from error
         finally:
-            watch.stop()
+            if watch:
+                watch.stop()
 
     @property
     def _workers(self) -> Sequence[Any]:
