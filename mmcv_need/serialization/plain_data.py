@@ -1,6 +1,7 @@
 """Plain data and tensors, of the stand-ins of which a file that was read consists (stand_ins.py)."""
 from __future__ import annotations
 
+import math
 from typing import Any, Dict, Tuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from mmcv_need.serialization.pickles import Array
 from mmcv_need.serialization.stand_ins import Record, View
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype)
+# One number may be spread over many places of a tensor, and a storage may have many views: whoever looks at all of them looks
+# at no more than so many times what the file holds, and so many.
+VIEWS, SPREAD = 16, 1 << 26
 INTEGERS = {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64, 16: np.complex128}  # by bytes; what torch and numpy share
 
 
@@ -26,6 +30,7 @@ class Plain:
         self._tensors = tensors
         self._made: Dict[int, Any] = {}
         self._flat: Dict[Tuple[int, torch.dtype], Tensor] = {}
+        self._stored = self._seen = 0  # numbers in the file, and numbers in the tensors that are made of them
 
     def of(self, value: Any) -> Any:
         """What a value stands for.
@@ -77,9 +82,13 @@ class Plain:
         if key not in self._flat:
             numbers = raw.view(INTEGERS[torch.empty((), dtype=dtype).element_size()])
             self._flat[key] = torch.from_numpy(numbers).view(dtype)
+            self._stored += len(self._flat[key])
         flat = self._flat[key]
         if not fits(view.offset, view.size, view.stride, flat.numel()):
             raise ValueError(f'a tensor {view.size} with steps {view.stride} from {view.offset} in {flat.numel()} numbers')
+        self._seen += math.prod(view.size)
+        if self._seen > VIEWS * self._stored + SPREAD:
+            raise Refused(f'tensors of {self._seen:,} numbers that are made of {self._stored:,}')
         return flat.as_strided(view.size, view.stride, view.offset)
 
 

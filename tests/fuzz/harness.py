@@ -4,7 +4,7 @@
     python tests/fuzz/config_reader.py -atheris_runs=20000 [other options of libFuzzer, folders with more seeds]
 
 A promise is: the function returns, or raises an error of ours with a message of one line. Anything else is a finding, which
-atheris prints and keeps in a file `crash-...`; so is an input that takes more than 20 seconds or 2 GB.
+atheris prints and keeps in a file `crash-...`; so is an input that takes more than 60 seconds or 2 GB.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ except ImportError:
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-LIMITS = ('-timeout=20', '-rss_limit_mb=2048', '-max_len=8192')
+LIMITS = ('-timeout=60', '-rss_limit_mb=2048', '-max_len=8192')
 
 
 def instrumented() -> ContextManager:

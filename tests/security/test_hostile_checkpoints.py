@@ -103,6 +103,7 @@ HOSTILE = {
     'overlapping.pth': overlapping(), 'lying.pth': lying(),
     'storage.pth': zipped(content(tensor(count=HUGE))), 'storage_old.pth': stream(content(tensor(count=HUGE))),
     'size.pth': zipped(content(tensor(size=HUGE))), 'stride.pth': zipped(content(tensor(stride=HUGE))),
+    'spread.pth': saved({'state_dict': {str(i): torch.zeros(1).expand(2**20) for i in range(200)}}),
     'offset.pth': zipped(content(tensor(offset=-1))), 'stride_zero.pth': zipped(content(tensor(size=HUGE, stride=0))),
     'memo.pth': zipped(b'\x80\x02}r\xff\xff\xff\x7f.'), 'tuples.pth': zipped(b'\x80\x02})' + b'\x85' * 1_000_000 + b'Ns.'),
     'tuples_value.pth': zipped(content(b')' + b'\x85' * 1_000_000)),

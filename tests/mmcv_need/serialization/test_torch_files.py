@@ -177,3 +177,14 @@ def test_a_storage_of_another_length_than_it_should_have_is_refused(bad):
     (0.0, (2,), (1,), False), (True, (2,), (1,), False), (0, (2 ** 63,), (2 ** 63,), False)])
 def test_a_tensor_lies_within_its_storage(offset, size, stride, inside):
     assert fits(offset, size, stride, 6) is inside
+
+
+def test_a_file_holds_about_as_many_numbers_as_its_tensors_have():
+    """Whoever looks at every number of a tensor could look for ever: each may be the same one."""
+    views = torch.zeros(1000)
+    found = loaded({'views': [views] * 3, 'parts': [views[i:] for i in range(50)], 'spread': torch.ones(1).expand(1000, 1000)})
+    assert found['spread'].sum() == 1e6 and len(found['parts']) == 50
+    for value in (torch.zeros(1).expand(2 ** 40), [torch.zeros(1).expand(2 ** 20) for _ in range(100)],
+                  [torch.zeros(2 ** 20).view(2 ** 20)[i:] for i in range(3)] + [torch.zeros(3).as_strided((2 ** 27,), (0,))]):
+        with pytest.raises(Refused, match=r'tensors of [\d,]+ numbers that are made of [\d,]+'):
+            loaded(value)
