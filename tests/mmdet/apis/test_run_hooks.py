@@ -54,22 +54,24 @@ def order(runner):
 def test_hooks_of_every_kind_stand_in_mmdetections_order(load, tmp_path, monkeypatch):
     monkeypatch.setenv('PROFILE_TYPE', 'TORCH')
     assert order(registered(load(EVERY_KIND), tmp_path, EvalHook(lambda runner: {}))) == [
-        (10, 'EMAHook'), (50, 'StepLrUpdaterHook'), (50, 'CyclicMomentumUpdaterHook'), (50, 'CheckpointHook'),
-        (50, 'IterTimerHook'), (50, 'DistSamplerSeedHook'), (50, 'EvalHook'), (50, 'NumClassCheckHook'), (50, 'ProfilerHook'),
-        (85, 'TimeLimitHook'), (90, 'TextLoggerHook'), (90, 'TextLoggerHook'), (90, 'CheckInvalidLossHook')]
+        (0, 'StopSignalHook'), (10, 'EMAHook'), (50, 'StepLrUpdaterHook'), (50, 'CyclicMomentumUpdaterHook'),
+        (50, 'CheckpointHook'), (50, 'IterTimerHook'), (50, 'DistSamplerSeedHook'), (50, 'EvalHook'),
+        (50, 'NumClassCheckHook'), (50, 'ProfilerHook'), (85, 'TimeLimitHook'),
+        (90, 'TextLoggerHook'), (90, 'TextLoggerHook'), (90, 'CheckInvalidLossHook')]
 
 
 def test_the_shipped_config_has_these(tmp_path, monkeypatch):
     monkeypatch.delenv('PROFILE_TYPE', raising=False)
     cfg = canonical(Config.fromfile(ROOT / 'configs/ssd300_coco.py'))
     assert order(registered(cfg, tmp_path, EvalHook(lambda runner: {}))) == [
-        (50, 'StepLrUpdaterHook'), (50, 'CheckpointHook'), (50, 'IterTimerHook'), (50, 'DistSamplerSeedHook'),
-        (50, 'EvalHook'), (90, 'TextLoggerHook')]
+        (0, 'StopSignalHook'), (50, 'StepLrUpdaterHook'), (50, 'CheckpointHook'), (50, 'IterTimerHook'),
+        (50, 'DistSamplerSeedHook'), (50, 'EvalHook'), (90, 'TextLoggerHook')]
 
 
 def test_an_empty_config_has_those_that_every_run_has(load, tmp_path, monkeypatch):
     monkeypatch.delenv('PROFILE_TYPE', raising=False)
-    assert order(registered(load(''), tmp_path)) == [(50, 'IterTimerHook'), (50, 'DistSamplerSeedHook')]
+    assert order(registered(load(''), tmp_path)) == [
+        (0, 'StopSignalHook'), (50, 'IterTimerHook'), (50, 'DistSamplerSeedHook')]
 
 
 def test_what_a_config_leaves_out_is_mmcvs_default(load, tmp_path):
