@@ -107,11 +107,12 @@ class EpochLoader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        watch: Optional[WorkerWatch] = None
+        watch = WorkerWatch(self._workers, PATIENCE * patience())  # of the epoch before: they have to say that they are there
         try:
-            with held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
+            with watch.waiting(), held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
                 batches = iter(self._loader)
-            watch = WorkerWatch(self._workers, PATIENCE * patience())
+            if not watch.workers:
+                watch = WorkerWatch(self._workers, watch.patience)
             while True:
                 with watch.waiting():
                     batch = next(batches, None)
@@ -126,10 +127,9 @@ class EpochLoader:
             ended = self._ended_worker()
             if not ended:
                 raise
-            raise RuntimeError(f'DataLoader worker {watch if watch and watch.stuck else ended}') from error
+            raise RuntimeError(f'DataLoader worker {watch if watch.stuck else ended}') from error
         finally:
-            if watch:
-                watch.stop()
+            watch.stop()
 
     @property
     def _workers(self) -> Sequence[Any]:
