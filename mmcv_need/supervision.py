@@ -107,7 +107,8 @@ def verdict_of(codes: Sequence[int], files: Sequence[str], ended: Ended, asked: 
                 for rank, code in enumerate(codes) if code != 0 and code not in stopped]
     causes = [entry for entry in failures if not entry[1].consequence]
     if causes or not (asked or stopped & set(codes)):
-        rank, failure = min(causes or failures, key=lambda entry: entry[1].time)
+        left = [] if ended.silent else [(rank, early(ended.times[rank])) for rank, code in enumerate(codes) if code == 0]
+        rank, failure = min(causes or left or failures, key=lambda entry: entry[1].time)
         return Verdict(failure.status, failure.report(rank, ended.silent))
     number = asked[0] if asked else signal.SIGINT if INTERRUPTED in codes else 0
     if number == signal.SIGINT:
@@ -115,6 +116,11 @@ def verdict_of(codes: Sequence[int], files: Sequence[str], ended: Ended, asked: 
     if resumable is not None and (resumable in codes or (number in SIGNALS and not codes)):
         return Verdict(resumable, f'stopped by {signal.Signals(number).name}' if number else '')
     return Verdict(128 + number, f'ended by {signal.Signals(number).name}')
+
+
+def early(when: float) -> Failure:
+    """The failure of a process that ended as if all were done, while others waited for it."""
+    return Failure(when, f'{ended_by(0)} while others had more to do', '', 1, False)
 
 
 def unexplained(code: int, when: float, consequence: bool) -> Failure:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FAULTY = f"""
 import os, sys
+import torch
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tools')!r}]
 import train
 from mmcv_need.epoch_based_runner import EpochBasedRunner
@@ -28,10 +29,16 @@ step = EpochBasedRunner.train_iter
 
 def faulty(self, batch):
     if self.iter == 3 and self.rank == 1:
-        raise ValueError('boom')
+        if fault == 'raise':
+            raise ValueError('boom')
+        if fault == 'memory':
+            torch.empty(2 ** 50)
+        if fault == 'leave':
+            os._exit(0)
     return step(self, batch)
 
-if os.environ.get('FAULT') == 'raise':
+fault = os.environ.get('FAULT')
+if fault:
     EpochBasedRunner.train_iter = faulty
 if __name__ == '__main__':
     run(train.main)
@@ -106,6 +113,10 @@ class Training:
             by_rank[int(next(word for word in words if word.startswith(b'RANK='))[5:])] = pid
         return [by_rank[rank] for rank in sorted(by_rank)]
 
+    def workers(self, rank):
+        """Process numbers of those that load for a rank."""
+        return [pid for pid in self.seen if stat(pid) and stat(pid)[1] == self.ranks[rank]]
+
     def end(self, seconds):
         """(status, what it said), when nobody is left; that takes so long at most."""
         started = time.monotonic()
@@ -157,15 +168,40 @@ def test_a_rank_that_raises(training, trial):
 
 
 @trials
+def test_a_rank_that_is_out_of_memory(training, trial):
+    run = training('memory')
+    status, said = run.end(60)
+    assert status == 1 and said.splitlines()[-1].startswith('error: rank 1: RuntimeError: ')
+    assert "can't allocate memory" in said.splitlines()[-1] and said.count('Traceback') == 1
+
+
+@trials
+def test_a_rank_that_leaves_as_if_all_were_done(training, trial):
+    run = training('leave')
+    status, said = run.end(60)
+    assert status == 1 and said.splitlines()[-1] == 'error: rank 1: ended with exit status 0 while others had more to do'
+
+
+@trials
+def test_a_worker_of_a_rank_that_is_stopped(training, trial):
+    run = training('', 'data.workers_per_gpu=1', 'dist_params.timeout=10')
+    run.wait_for_steps()
+    worker, = run.workers(1)
+    os.kill(worker, signal.SIGSTOP)
+    status, said = run.end(40)
+    assert status == 1
+    assert said.splitlines()[-1].startswith(f'error: rank 1: RuntimeError: DataLoader worker (pid {worker}) gave nothing for 8 s')
+
+
+@trials
 def test_a_worker_of_a_rank_that_is_killed(training, trial):
     run = training('', 'data.workers_per_gpu=1')
     run.wait_for_steps()
-    workers = [pid for pid in run.seen if stat(pid) and stat(pid)[1] == run.ranks[1]]
-    assert len(workers) == 1
-    os.kill(workers[0], signal.SIGKILL)
+    worker, = run.workers(1)
+    os.kill(worker, signal.SIGKILL)
     status, said = run.end(10)
     assert status == 1
-    assert said.splitlines()[-1].startswith(f'error: rank 1: RuntimeError: DataLoader worker (pid {workers[0]}) ')
+    assert said.splitlines()[-1].startswith(f'error: rank 1: RuntimeError: DataLoader worker (pid {worker}) ')
     assert 'killed by' in said.splitlines()[-1]  # by SIGKILL (our words), or by signal: Killed (torch's)
 
 
