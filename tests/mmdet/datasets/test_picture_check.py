@@ -1,4 +1,4 @@
-"""Picture files are looked at by several threads, wherever that may be; what is found is in tests/tools/test_check_dataset.py."""
+"""Several threads look at picture files, wherever that is; what they find is in tests/tools/test_check_dataset.py."""
 from __future__ import annotations
 
 import pytest
