@@ -204,7 +204,8 @@ def differences(a, b, place=''):
 
 def points_of_saving(events, epoch):
     """Where the writing of an epoch's checkpoint may be cut off, as numbers of events; each is before what it names."""
-    file, folder = f'epoch_{epoch}.pth', events.index(f'replace epoch_{epoch}.pth') + 1
+    file = f'epoch_{epoch}.pth'
+    folder = events.index(f'replace epoch_{epoch}.pth') + 1
     assert events[folder].startswith('fsync ')
     points = {'the file is synced': events.index(f'fsync {file}'), 'it is renamed': events.index(f'replace {file}'),
               'its folder is synced': folder, 'latest.pth is its link': events.index('replace latest.pth', folder),
