@@ -44,7 +44,7 @@ checkpoint_config = dict(max_keep_ckpts=1, minutes=1e-9)
 data = dict(workers_per_gpu=1)
 '''
 RANKS = 4
-KILLS_A_RUN = 6  # at most; then it is left alone
+KILLS_A_RUN = 4, 8  # then it is left alone
 VICTIMS = ('rank', 'launcher', 'all')  # of a run of several processes
 DEADLINE = 60  # seconds: a run whose processes are not gone by then hangs
 
@@ -137,7 +137,8 @@ def attempt(train, config, folder, unit, moment=None, rng=None):
     if status == 0:  # it was done already
         return None
     said = Path(f'{folder}.txt').read_text()[-2000:]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 128 + signal.SIGKILL and 'was killed by SIGKILL' in said, said
+    told = os.WEXITSTATUS(status) == 128 + signal.SIGKILL and 'was killed by SIGKILL' in said
+    assert os.WIFSIGNALED(status) or told, said
     return (steps_done(folder) or [(1, 0)])[-1]
 
 
@@ -148,8 +149,9 @@ def trial(train, config, folder, unit, seconds, most, rng):
     only starting.
     """
     kills = []
-    for number in range(min(most, rng.randint(3, KILLS_A_RUN))):
-        moment = (0, rng.uniform(0, 0.5 * seconds)) if number else (rng.randint(1, lengths[unit] - 1), rng.uniform(0, 0.03 * seconds))
+    for number in range(min(most, rng.randint(*KILLS_A_RUN))):
+        steps, share = (0, 0.35) if number else (rng.randint(1, lengths[unit] - 1), 0.03)
+        moment = steps, rng.uniform(0, share * seconds)
         place = attempt(train, config, folder, unit, moment, rng)
         if place is None:
             return kills
@@ -204,8 +206,9 @@ def main(config, folder, kills, seed, *units):
         results.append({'unit': unit, 'kills': places, 'within an epoch': within, 'iter': meta['iter'],
                         'identical': identical(state, references[unit])})
         shutil.rmtree(work_dir)
+    alike = {'epoch', 'iter'} <= set(units) and identical(references['epoch'], references['iter'])
     (folder / 'results.json').write_text(json.dumps({
-        'trials': results, 'units agree': {'epoch', 'iter'} <= set(units) and identical(references['epoch'], references['iter']),
+        'trials': results, 'units agree': alike,
         'scale': references['everything']['loss_scaler']['scale'] if 'everything' in units else None,
         'best': [name for state in references.values() for name, _ in state['best']]}))
 
