@@ -246,8 +246,8 @@ def main(folder, trials):
 @pytest.mark.parametrize('trials', [12, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_run_killed_at_any_point_ends_as_the_unbroken_one(quick_folder, trials):
     (quick_folder / 'warm').mkdir()
-    done = subprocess.run([sys.executable, __file__, str(quick_folder), str(trials)], capture_output=True, text=True, check=False,
-                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}, timeout=900)
+    done = subprocess.run([sys.executable, __file__, str(quick_folder), str(trials)], capture_output=True, text=True,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads((quick_folder / 'results.json').read_text())
     assert [result for result in found['results'] if result['differences']] == []

@@ -190,7 +190,8 @@ def test_a_worker_of_a_rank_that_is_stopped(training, trial):
     os.kill(worker, signal.SIGSTOP)
     status, said = run.end(40)
     assert status == 1
-    assert said.splitlines()[-1].startswith(f'error: rank 1: RuntimeError: DataLoader worker (pid {worker}) gave nothing for 8 s')
+    stuck = f'error: rank 1: RuntimeError: DataLoader worker (pid {worker}) gave nothing for 8 s'
+    assert said.splitlines()[-1].startswith(stuck)
 
 
 @trials
