@@ -66,10 +66,11 @@ class Run:
         folder: its work directory.
         ranks: how many processes.
         epochs: how many; the log interval is one.
-        slow: whether evaluations take a second for each batch; they leave `evaluating` in the folder.
+        slow: 'evaluating': an evaluation takes a second for each batch; 'starting': it takes a minute from there to the first
+            step. A file of that name in the folder says that it has begun.
     """
 
-    def __init__(self, train, config, folder, ranks, epochs=EPOCHS, slow=False):
+    def __init__(self, train, config, folder, ranks, epochs=EPOCHS, slow=None):
         words = [config, '--work-dir', folder, '--seed', 3, '--device', 'cpu', '--auto-resume',
                  *(['--gpus', ranks] if ranks > 1 else []), '--cfg-options', 'log_config.interval=1', 'data.workers_per_gpu=1',
                  'checkpoint_config.interval=2', f'data.samples_per_gpu={4 // ranks}', 'data.val_dataloader.samples_per_gpu=1',
@@ -82,15 +83,18 @@ class Run:
 
     def _train(self, train, words, slow):
         from mmcv_need import stop_signals
-        from mmdet.apis import endings
+        from mmcv_need.epoch_based_runner import EpochBasedRunner
+        from mmdet.apis import endings, test
         try:
             os.setpgid(0, 0)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             output = os.open(self.said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(output, 1)
             os.dup2(output, 2)
-            if slow:
-                self._slow_down()
+            if slow == 'evaluating':
+                self._slow_down(test, 'detect', slow, 1)
+            elif slow == 'starting':
+                self._slow_down(EpochBasedRunner, '_check_hooks', slow, 60)
             stop_signals.leave_at_once()
             status = endings.ended(train.main, words)
         except BaseException as error:
@@ -101,15 +105,18 @@ class Run:
             child.join()
         os._exit(status)
 
-    def _slow_down(self):
-        from mmdet.apis import test
-        detect = test.detect
+    def _slow_down(self, owner, name, file, seconds):
+        function = getattr(owner, name)
 
         def slowly(*given):
-            (self.folder / 'evaluating').touch()
-            time.sleep(1)
-            return detect(*given)
-        test.detect = slowly
+            (self.folder / file).touch()
+            time.sleep(seconds)
+            return function(*given)
+        setattr(owner, name, slowly)
+
+    def wait_for_file(self, name):
+        wait_until(lambda: (self.folder / name).exists() or self.ended(), f'it is not {name}')
+        assert not self.ended(), self.said.read_text()[-3000:]
 
     def wait_for_steps(self, count):
         wait_until(lambda: len(steps_done(self.folder)) - self.before >= count or self.ended(), 'no steps')
@@ -216,8 +223,8 @@ class Trials:
         return {**found, 'identical': self.gone_on_with(f'interrupt_{number}', ranks)}
 
     def interrupt_twice(self, number):
-        run = self.new(f'twice_{number}', 1 + number % 2, epochs=LONG, slow=True)
-        wait_until((run.folder / 'evaluating').exists, 'it does not evaluate')  # it would take a second to leave that
+        run = self.new(f'twice_{number}', 1 + number % 2, epochs=LONG, slow='evaluating')
+        run.wait_for_file('evaluating')  # it would take a second to leave that
         seen = run.send(signal.SIGINT, 'group')
         wait_until(lambda: 'Ctrl-C again' in run.said.read_text(), 'it says nothing')
         seen += run.send(signal.SIGINT, 'group')
@@ -226,16 +233,16 @@ class Trials:
     def evaluating(self, number):
         """A signal during the first evaluation, of eight seconds (four in two processes), to one of the ranks."""
         ranks = 1 + number % 2
-        run = self.new(f'evaluating_{number}', ranks, slow=True)
-        wait_until((run.folder / 'evaluating').exists, 'it does not evaluate')
+        run = self.new(f'evaluating_{number}', ranks, slow='evaluating')
+        run.wait_for_file('evaluating')
         found = self.left(run, run.send(signal.SIGTERM, 'program' if ranks == 1 else '1'))
         logs = ''.join(path.read_text() for path in run.folder.glob('*.log.json'))
         return {**found, 'evaluated': 'bbox_mAP' in logs, 'identical': self.gone_on_with(f'evaluating_{number}', ranks)}
 
     def starting(self, number):
         """A signal before the first step."""
-        run = self.new(f'starting_{number}', 1 + number % 2, epochs=LONG)
-        wait_until(lambda: list(run.folder.glob('*.log')) if run.folder.exists() else run.ended(), 'no log')
+        run = self.new(f'starting_{number}', 1 + number % 2, slow='starting')
+        run.wait_for_file('starting')
         return self.left(run, run.send((signal.SIGTERM, signal.SIGINT)[number // 2 % 2], 'group'))
 
     def orphans(self, number):
