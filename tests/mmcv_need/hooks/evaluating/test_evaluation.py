@@ -1,7 +1,6 @@
 """EvalHook: when it evaluates, where its values go, and which checkpoint it keeps as the best."""
 from __future__ import annotations
 
-import logging
 import math
 import os
 from types import SimpleNamespace
@@ -10,13 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmcv_need.agreement import Interrupted
-from mmcv_need.checkpoint import read, read_checkpoint, save_checkpoint
+from mmcv_need.checkpoint import read_checkpoint, save_checkpoint
 from mmcv_need.epoch_based_runner import EpochBasedRunner
-from mmcv_need.errors import CheckpointError, ConfigError
-from mmcv_need.hooks import CheckpointHook, EarlyStoppingHook, EvalHook, Hook
+from mmcv_need.errors import ConfigError
+from mmcv_need.hooks import EarlyStoppingHook, EvalHook
 from mmcv_need.hooks.best_checkpoint import BestCheckpoint
-from mmcv_need.optimizer import OptimizerStep
 
 ITERS = 4  # of an epoch
 
@@ -45,91 +42,6 @@ def test_a_start_before_the_start_is_zero_and_said_to_be():
 def test_an_interval_below_one_is_refused():
     with pytest.raises(ConfigError, match='interval must be at least 1, not 0'):
         EvalHook(lambda runner: {}, interval=0)
-
-
-class Recorder(logging.Handler):
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-
-class Model(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.module = torch.nn.Linear(1, 1)
-
-    def train_step(self, batch):
-        assert self.training
-        loss = self.module(batch['x']).sum()
-        return {'loss': loss, 'log_vars': {'loss': loss.detach()}, 'num_samples': 1}
-
-
-class Watch(Hook):
-    """Notes the moments of evaluations, and the values when they are logged."""
-
-    def __init__(self):
-        self.moments, self.logged, self.told = [], [], []
-
-    def before_evaluation(self, runner):
-        self.moments.append(('before', runner.epoch, runner.iter))
-
-    def after_evaluation(self, runner):
-        self.moments.append(('after', runner.epoch, runner.iter))
-
-    def evaluated(self, runner, values):
-        best = [name for name in os.listdir(runner.work_dir) if name.startswith('best')]
-        self.told.append((runner.epoch, values.get('bbox_mAP'), best))
-
-    def after_train_iter(self, runner):
-        if runner.log_buffer.ready:
-            self.logged.append(runner.log_buffer.output)
-            runner.log_buffer.clear_output()  # as the last logger does
-
-    after_train_epoch = after_resume = after_train_iter
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Trains and evaluates, and saves after each epoch; what happened.
-
-    Args:
-        epochs: in all.
-        values: of the evaluations, in turn.
-        resume_from: name of a checkpoint.
-        settings: of the EvalHook.
-        more: hooks with their priorities.
-    """
-    def start(epochs, values, resume_from=None, rank=0, folder=tmp_path, checkpoint=None, more=(), **settings):
-        recorder, logger, watch = Recorder(), logging.Logger('evaluation', 'INFO'), Watch()
-        logger.addHandler(recorder)
-        model, values, places = Model(), iter(values), []
-        optimizer = OptimizerStep(torch.optim.SGD(model.parameters(), lr=0.1))
-        runner = EpochBasedRunner(epochs, model=model, optimizer=optimizer, device=torch.device('cpu'), work_dir=str(folder),
-                                  logger=logger)
-        runner.rank = rank
-
-        def evaluate(given):
-            assert given is runner
-            runner.model.eval()
-            places.append((runner.epoch, runner.iter))
-            value = next(values)
-            if isinstance(value, Interrupt):
-                raise Interrupted
-            return value if isinstance(value, dict) else {'bbox_mAP': value, 'bbox_mAP_50': 1 - value, 'text': '0.1 0.2'}
-        hook = EvalHook(evaluate, **settings)
-        for each in (CheckpointHook(interval=1, **(checkpoint or {})), hook, watch):
-            runner.register_hook(each)
-        for each in more:
-            runner.register_hook(*each)
-        if resume_from:
-            runner.resume(*read(str(folder / resume_from)))
-        runner.run([[{'x': torch.ones(1, 1)}] * ITERS])
-        return SimpleNamespace(names=sorted(os.listdir(folder)), lines=recorder.lines, watch=watch, places=places, hook=hook,
-                               best=[name for name in sorted(os.listdir(folder)) if name.startswith('best')], runner=runner)
-    return start
 
 
 # When, and where the values go
@@ -300,38 +212,6 @@ def test_another_rank_saves_when_rank_0_does_and_has_no_say(run, monkeypatch):
 # Over an interruption
 
 
-class Interrupt:
-    """An evaluation that a signal interrupts."""
-
-
-@pytest.mark.parametrize('settings', [dict(), dict(interval=4, by_epoch=False)])
-def test_an_evaluation_that_is_interrupted_ends_the_run_and_is_done_anew_by_whoever_goes_on(run, settings):
-    done = run(2, [Interrupt()], save_best='auto', **settings)
-    assert (done.runner.epoch, done.runner.iter) == (1, 4) and not done.runner.complete
-    assert [when for when, *_ in done.watch.moments] == ['before', 'after']  # for who puts weights back
-    assert done.watch.told == [] and done.best == [] and done.names == ['epoch_1.pth', 'last_checkpoint', 'latest.pth']
-    again = run(2, [0.1, 0.2], resume_from='epoch_1.pth', save_best='auto', **settings)
-    assert again.places[0][1] == 4 and again.runner.complete and len(again.watch.told) == 2
-
-
-def test_after_an_evaluation_that_is_interrupted_the_rest_of_the_epoch_is_left_too(run):
-    done = run(2, [Interrupt()], interval=3, by_epoch=False)
-    assert (done.runner.epoch, done.runner.iter) == (0, 3) and 'iter_3.pth' in done.names
-
-
-@pytest.mark.parametrize('settings', [dict(), dict(interval=4, by_epoch=False)])
-def test_a_run_that_stops_leaves_the_evaluation_to_whoever_goes_on(run, settings):
-    class Stop(Hook):
-        def after_train_iter(self, runner):
-            if runner.iter + 1 == 2 * ITERS and not runner.resumed_from:
-                runner.stop('enough', resumable=True)
-    done = run(2, [0.1], more=[(Stop(), 'HIGHEST')], **settings)  # in the last iteration of all
-    assert done.runner.epoch == 2 and not done.runner.complete
-    again = run(2, [0.2], resume_from='epoch_2.pth', more=[(Stop(), 'HIGHEST')], **settings)
-    assert [values['bbox_mAP'] for values in again.watch.logged] == [0.2] and again.runner.complete
-
-
-
 def test_a_resumed_run_goes_on_comparing(run):
     run(2, [0.3, 0.1], save_best='bbox_mAP')
     done = run(4, [0.1, 0.2, 0.4], resume_from='epoch_2.pth', save_best='bbox_mAP')
@@ -410,29 +290,3 @@ def test_the_best_checkpoint_has_no_say_in_another_metric():
     best = BestCheckpoint('mAP')
     best.load_state(SimpleNamespace(work_dir='.', meta={}), {'metric': 'acc', 'score': 0.9, 'files': [], 'folder': '.'}, {})
     assert best.score is None
-
-
-# Where a best checkpoint cannot be written
-
-
-def save_none_of(monkeypatch, name):
-    save = EpochBasedRunner.save_checkpoint
-
-    def save_unless(runner, filename, **given):
-        if filename == name:
-            raise CheckpointError('no room')
-        return save(runner, filename, **given)
-    monkeypatch.setattr(EpochBasedRunner, 'save_checkpoint', save_unless)
-
-
-def test_the_best_so_far_is_the_best_that_could_be_written(run, monkeypatch):
-    save_none_of(monkeypatch, 'best_bbox_mAP_epoch_2.pth')
-    done = run(3, [0.1, 0.3, 0.2], save_best='bbox_mAP')
-    assert [line for line in done.lines if line.startswith('no room. The run goes on')]
-    assert done.best == ['best_bbox_mAP_epoch_3.pth'] and done.runner.meta['hook_msgs']['best_score'] == 0.2
-
-
-def test_a_best_checkpoint_that_cannot_be_written_ends_the_run_where_that_is_wanted(run, monkeypatch):
-    save_none_of(monkeypatch, 'best_bbox_mAP_epoch_2.pth')
-    with pytest.raises(CheckpointError, match=r'^no room$'):
-        run(3, [0.1, 0.3, 0.2], save_best='bbox_mAP', checkpoint=dict(on_failed_save='stop'))
