@@ -40,8 +40,11 @@ def evaluation_faults(cfg: Config) -> Iterator[ConfigError]:
 
 
 def metric_of(kind: Any, settings: EvaluationSettings) -> Any:
-    """The metric, or metrics, that a class of datasets is evaluated by."""
-    return settings.options.get('metric', inspect.signature(kind.evaluate).parameters['metric'].default)
+    """The metric, or metrics, that a class of datasets is evaluated by; none if only its own code says which."""
+    if 'metric' in settings.options:
+        return settings.options['metric']
+    own = inspect.signature(kind.evaluate).parameters.get('metric')
+    return () if own is None or own.default is own.empty else own.default
 
 
 def _names(node: Any, options: Dict[str, Any]) -> Optional[List[str]]:

@@ -125,7 +125,8 @@ def _evaluation(cfg: Config) -> str:
     kinds = dict.fromkeys(class_of(dataset) for dataset in themselves(cfg.data['val']))
     metrics = dict.fromkeys(name for kind in kinds for name in _names(metric_of(kind, settings)))
     best = f"; the best {when['save_best']} is kept" if when['save_best'] else ''
-    return f"{words} on data.val{since}, by {enumerated(list(metrics))}{best}"
+    by = f', by {enumerated(list(metrics))}' if metrics else ''
+    return f'{words} on data.val{since}{by}{best}'
 
 
 def _names(metric: Any) -> Tuple[str, ...]:

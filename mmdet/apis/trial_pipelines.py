@@ -91,6 +91,8 @@ def _through(cfg: Config, key: str, transforms: Sequence[Any], sample: Any) -> A
             sample = transform(sample)
         except UserError as error:
             raise _error(cfg, place, str(error)) from error
+        except OSError:  # a transform of somebody's own that reads files, and there are none of a made-up picture
+            return None
         except Exception as error:  # whatever it is, it would end a training
             reason = f'{type(error).__name__}: {error}'.splitlines()[0]
             raise _error(cfg, place, f'{type(transform).__name__} fails on a picture of {width} x {height} '

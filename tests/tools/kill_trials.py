@@ -123,6 +123,8 @@ def attempt(train, config, folder, unit, moment=None, rng=None):
     Returns:
         (epoch, iteration) where it was killed; None if it came to its end.
     """
+    if (folder / 'finished.json').exists():  # the last kill came when all was written
+        return None
     child = start(train, config, folder, unit)
     if moment is None:
         status = os.waitpid(child, 0)[1]

@@ -104,6 +104,7 @@ except Exception as error:
     failure = failure_of(error, 2)
     ended = [type(error).__name__, failure.consequence]
 json.dump([runner.epoch, runner.iter, ended], open(f'{sys.argv[2]}/{rank}.json', 'w'))
+dist_utils.leave_dist()
 """
 
 

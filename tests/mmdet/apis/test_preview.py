@@ -11,6 +11,7 @@ from mmcv_need.config import Config
 from mmdet.apis.config_check import Findings
 from mmdet.apis.dialects import canonical
 from mmdet.apis.preview import Counts, count, preview
+from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.loader.data_loader import train_loader
 from mmdet.datasets.wrappers import RepeatDataset
 
@@ -79,6 +80,12 @@ def test_what_the_command_line_changes_is_said():
     changed = rows(counts=Counts(100, 8), cards=1, validate=False, max_steps=30, starts_from='work/epoch_2.pth')
     assert changed['evaluation'] == 'none: --no-validate' and changed['starts'] == 'work/epoch_2.pth, and goes on'
     assert changed['step'] == '8 pictures a step (1 card x 8); 8 steps an epoch, 192 in all; stops after 30'
+
+
+def test_a_dataset_whose_evaluation_does_not_say_by_what_is_evaluated_by_it_knows_what(monkeypatch):
+    monkeypatch.setattr(CocoDataset, 'evaluate', lambda self, results, **options: {})
+    config = {'evaluation': dict(_delete_=True, interval=2)}
+    assert rows(config)['evaluation'] == 'after every 2 epochs on data.val'
 
 
 def test_a_run_without_repeats_has_as_many_passes_as_epochs():

@@ -47,6 +47,21 @@ def test_the_place_of_a_step_that_fails_is_named():
     assert re.search(r'ssd_demo\.py:20: data\.train\.pipeline\.4: Resize needs img_scale', str(fault)) and sizes == []
 
 
+class OwnReader:
+    """A first step of somebody's own, that opens what the record names."""
+
+    def __call__(self, sample):
+        with open(sample['img_info']['filename'], 'rb') as file:
+            sample['img'] = file.read()
+        return sample
+
+
+def test_a_step_that_reads_files_of_its_own_cannot_be_tried_and_is_no_fault():
+    cfg = load()
+    cfg.data.train.pipeline[0] = {'type': OwnReader}
+    assert try_pipelines(cfg, 'train') == ([], [])
+
+
 @pytest.mark.parametrize('name, side', [('ssd300_coco.py', 300), ('ssd_demo.py', 160), ('ssd_demo.py', 200)])
 def test_the_network_without_pixels_has_the_boxes_of_the_real_one(name, side):
     cfg = load(name)

@@ -290,6 +290,8 @@ def test_a_worker_that_ends_is_told_by_what_ended_it(dataset, error, late, numbe
 
 
 @pytest.mark.filterwarnings('ignore:This process .* is multi-threaded, use of fork')
+# torch opens files to see if there are too many, and may be interrupted by the news of the worker's end
+@pytest.mark.filterwarnings('ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning')
 @pytest.mark.parametrize('when', ['stuck in a sample', 'stopped within an epoch', 'stopped between epochs'])
 def test_a_worker_that_gives_nothing_is_named_and_ended(dataset, monkeypatch, when):
     """Stopped, it would not heed torch's own request to end either, and this process would wait for it for ever."""

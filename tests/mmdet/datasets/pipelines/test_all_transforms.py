@@ -36,7 +36,9 @@ def boxes_of(shares, width, height):
 
 
 def test_every_transform_is_among_them():
-    assert set(PIPELINES.module_dict) == set(TRANSFORMS) | ENDS
+    # other tests add some of their own
+    ours = {name for name, kind in PIPELINES.module_dict.items() if kind.__module__.startswith('mmdet.')}
+    assert ours == set(TRANSFORMS) | ENDS
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
