@@ -50,7 +50,7 @@ def steps_done(folder):
     return [(record['epoch'], record['iter']) for record in map(json.loads, filter(lambda line: line.endswith('}'), lines))]
 
 
-def wait_until(true, what, seconds=120):
+def wait_until(true, what, seconds=300):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, what
@@ -138,7 +138,7 @@ class Run:
     def end(self, seen=()):
         """(status, seconds until nobody was left, who was left after ten)."""
         started = time.monotonic()
-        wait_until(self.ended, 'it does not end')
+        wait_until(self.ended, f'{self.folder.name} does not end')
         status = os.waitpid(self.pid, 0)[1]
         while any(map(stat, seen)) and time.monotonic() - started < 10:
             time.sleep(0.01)

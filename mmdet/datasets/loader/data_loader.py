@@ -1,17 +1,12 @@
 """The loader: a dataset, a batch sampler, and workers that only ever see (epoch, index)."""
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from functools import partial
 from typing import Any, Iterator, Optional, Sequence
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -20,11 +15,11 @@ from mmcv_need.cores import available_cores
 from mmcv_need.dist_utils import patience
 from mmcv_need.errors import DataError, UserError
 from mmcv_need.failures import ended_by
-from mmcv_need.orphans import die_with_parent
 from mmcv_need.stop_signals import SIGNALS, held_back
 from mmdet.datasets.loader.bad_pictures import BadPictures, another, of_batch
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.loader.sampler import GroupBatchSampler, Key, ShardBatchSampler
+from mmdet.datasets.loader.worker_start import WorkerStart
 from mmdet.datasets.loader.worker_watch import WorkerWatch
 
 PATIENCE = 0.8  # of that of the other processes, which would else give up first, and know less
@@ -94,9 +89,10 @@ class EpochLoader:
         self.dataset = samples.dataset if isinstance(samples, SeededSamples) else samples
         self.sampler = sampler
         workers = min(workers, available_cores())
+        self._start = WorkerStart(workers)
         self._loader = DataLoader(samples, batch_sampler=sampler, num_workers=workers,
                                   collate_fn=partial(collate, finish=finish),
-                                  pin_memory=pin_memory, persistent_workers=workers > 0, worker_init_fn=_start_worker,
+                                  pin_memory=pin_memory, persistent_workers=workers > 0, worker_init_fn=self._start,
                                   generator=torch.Generator().manual_seed(seed))
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
@@ -109,8 +105,8 @@ class EpochLoader:
     def __iter__(self) -> Iterator[Any]:
         watch = WorkerWatch(self._workers, PATIENCE * patience())  # of the epoch before: they have to say that they are there
         try:
-            with watch.waiting(), held_back(SIGNALS):  # and in the workers that start here for good, see _start_worker
-                batches = iter(self._loader)
+            with watch.waiting(), held_back(SIGNALS):  # and in the workers that start here for good
+                batches = self._start.batches(self._loader)
             if not watch.workers:
                 watch = WorkerWatch(self._workers, watch.patience)
             while True:
@@ -146,29 +142,6 @@ class EpochLoader:
                     if worker.exitcode is not None:
                         return f'(pid {worker.pid}) {ended_by(worker.exitcode)}{HINTS.get(-worker.exitcode, "")}'
         return ''
-
-
-def _start_worker(worker: int) -> None:
-    """One thread a worker: more would fight over the same cores. It ends with its process, however that ends.
-
-    A signal to all processes of a job (Ctrl-C, a batch system's) is for its process to heed, which may still need batches: here
-    they are held back. Only the process itself may end a worker by SIGTERM.
-    """
-    parent = multiprocessing.parent_process().pid
-    die_with_parent(parent)
-    if hasattr(signal, 'sigwaitinfo'):
-        threading.Thread(target=_obey, args=(parent,), daemon=True).start()
-    else:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    gc.freeze()  # what was here before stays: looking through it again would take time, and copy its memory
-
-
-def _obey(parent: int) -> None:
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
-        pass
-    os._exit(0)
 
 
 def train_loader(dataset: Any, samples_per_gpu: int, workers: int, seed: int, rank: int = 0, world_size: int = 1,
