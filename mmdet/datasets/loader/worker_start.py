@@ -16,8 +16,8 @@ import torch
 
 from mmcv_need.orphans import die_with_parent
 
-SECONDS, LOOK = 20.0, 0.001  # that a worker may take to its first line of Python, and between looks whether it is there
-ATTEMPTS = 3
+SECONDS, LOOK = 5.0, 0.001  # that a forked worker may take to its first line, a matter of milliseconds; and between two looks
+REPLACED = 2  # how often; the next ones are waited for as any worker is
 
 
 class WorkerStart:
@@ -53,24 +53,19 @@ class WorkerStart:
         self._begun[worker] = 1
 
     def batches(self, loader: Any) -> Iterator[Any]:
-        """`iter(loader)`, of torch, with workers that have all begun.
-
-        Raises:
-            RuntimeError: if some do not begin in any attempt.
-        """
-        if len(self._begun) == 0 or loader._iterator is not None:
-            return iter(loader)
-        for _ in range(ATTEMPTS):
+        """`iter(loader)`, of torch, with workers that have begun, as far as others in their place can help."""
+        forks = multiprocessing.get_start_method() == 'fork'
+        for _ in range(REPLACED if forks and len(self._begun) and loader._iterator is None else 0):
             self._begun[:] = [0] * len(self._begun)
             batches = iter(loader)
             if self._all_begin(batches._workers):
                 return batches
             end(batches._workers)
             loader._iterator = batches = None
-        raise RuntimeError(f'DataLoader workers did not begin within {SECONDS:g} s, in {ATTEMPTS} attempts')
+        return iter(loader)
 
     def _all_begin(self, workers: Sequence[Any]) -> bool:
-        """False if some have not after a while; those that have ended need not: whoever waits for a batch is told of them."""
+        """False if some have not after a while. Those that have ended need not: whoever waits for a batch is told of them."""
         until = time.monotonic() + SECONDS
         while not all(begun or not worker.is_alive() for begun, worker in zip(self._begun, workers)):
             if time.monotonic() > until:

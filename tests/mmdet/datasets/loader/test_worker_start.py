@@ -1,7 +1,6 @@
 """Workers that do not begin are replaced: the copy of a process may be stuck before its first line."""
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 
@@ -10,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mmdet.datasets.loader import worker_start
-from mmdet.datasets.loader.worker_start import ATTEMPTS, WorkerStart
+from mmdet.datasets.loader.worker_start import REPLACED, WorkerStart, end
 
 pytestmark = [pytest.mark.filterwarnings('ignore:This process .* is multi-threaded, use of fork'),
               pytest.mark.skipif(not hasattr(os, 'register_at_fork'), reason='processes are not forked here')]
@@ -48,12 +47,15 @@ def test_an_epoch_more_begins_with_the_workers_that_are_there(start):
     assert [worker.pid for worker in loader._iterator._workers] == before
 
 
-def test_where_none_ever_begins_that_is_an_error_and_nobody_is_left(start):
-    STUCK[:] = [True, False] * ATTEMPTS
-    before = set(multiprocessing.active_children())
-    with pytest.raises(RuntimeError, match=r'^DataLoader workers did not begin within 1 s, in 3 attempts$'):
-        start.batches(loader_of(start))
-    assert not STUCK and set(multiprocessing.active_children()) <= before
+def test_where_none_begins_the_last_ones_are_waited_for_as_any_worker_is(start):
+    """It may be the machine that is slow; and a loader names workers that give nothing."""
+    STUCK[:] = [True, False] * (REPLACED + 1)
+    loader = loader_of(start)
+    batches = start.batches(loader)
+    assert not STUCK and batches is loader._iterator
+    number, batch = batches._try_get_data(timeout=60)[1]
+    assert (number, batch.tolist()) == (1, [2, 3])  # of the other one
+    end(batches._workers)
 
 
 def test_a_worker_that_ends_before_it_begins_is_told_of_by_the_loader(start, monkeypatch):
