@@ -1,9 +1,10 @@
-"""A work directory in which a run has left its files, and people theirs; machines with cards that are not here."""
+"""A logger that remembers; a work directory in which a run has left its files, and people theirs; cards that are not here."""
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import json
+import logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,18 @@ OURS = ['20261122_120000.log', '20261122_120000.log.json', 'best_bbox_mAP_50_epo
 OTHERS = ['epoch_1.pth.bak', 'my_epoch_1.pth', 'epoch_x.pth', 'epoch_1.pth.tmp.x', 'best.pth', 'notes.log', 'ssd300_coco.py',
           'eval_20261122_120000.json', 'tf_logs/notes.txt', 'bad_updates/notes.json', 'sub/epoch_1.pth', 'Epoch_1.pth',
           '20261122_120000.txt']
+
+
+@pytest.fixture
+def make_logger():
+    """Makes a logger whose `said` are the lines that it was told."""
+    def make():
+        logger, handler = logging.Logger('run', 'INFO'), logging.Handler()
+        logger.said = []
+        handler.emit = lambda record: logger.said.append(record.getMessage())
+        logger.addHandler(handler)
+        return logger
+    return make
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ A run that met one ends at the bits of the run that never did.
 from __future__ import annotations
 
 import json
-import logging
 from functools import partial
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -120,31 +119,24 @@ class Injecting(Hook):
             self.inject(runner, runner.batch)
 
 
-class Lines(logging.Handler):
-    def __init__(self):
-        super().__init__()
-        self.said = []
-
-    def emit(self, record):
-        self.said.append(record.getMessage())
-
-
 CLEAN = Case(None)
 
 
-def make_runner(folder, case=CLEAN, at=(), hooks=(), epochs=1, may_wait=None, optimizer='SGD', **settings):
-    logger, lines = logging.Logger('run'), Lines()
-    logger.addHandler(lines)
-    precision = Precision(CPU, case.level, case.dtype, case.scale)
-    model = MMDataParallel(Net(), CPU, precision=precision)
-    options = {'momentum': 0.9} if optimizer == 'SGD' else {}
-    step = OptimizerStep(getattr(torch.optim, optimizer)(model.parameters(), lr=0.01, **options), {'max_norm': 5.0},
-                         precision.loss_scale, buffers=model.module.buffers(), may_wait=may_wait, **settings)
-    runner = EpochBasedRunner(epochs, model=model, optimizer=step, device=CPU, work_dir=str(folder), logger=logger)
-    for hook in (*([Injecting(case.inject, at)] if case.inject else []), *hooks):
-        runner.register_hook(hook)
-    runner.said = lines.said
-    return runner
+@pytest.fixture
+def make_runner(make_logger):
+    """Makes the runner of a case, whose `said` are the lines logged."""
+    def make(folder, case=CLEAN, at=(), hooks=(), epochs=1, may_wait=None, optimizer='SGD', **settings):
+        logger, precision = make_logger(), Precision(CPU, case.level, case.dtype, case.scale)
+        model = MMDataParallel(Net(), CPU, precision=precision)
+        options = {'momentum': 0.9} if optimizer == 'SGD' else {}
+        step = OptimizerStep(getattr(torch.optim, optimizer)(model.parameters(), lr=0.01, **options), {'max_norm': 5.0},
+                             precision.loss_scale, buffers=model.module.buffers(), may_wait=may_wait, **settings)
+        runner = EpochBasedRunner(epochs, model=model, optimizer=step, device=CPU, work_dir=str(folder), logger=logger)
+        for hook in (*([Injecting(case.inject, at)] if case.inject else []), *hooks):
+            runner.register_hook(hook)
+        runner.said = logger.said
+        return runner
+    return make
 
 
 def learnt(runner):
@@ -157,7 +149,7 @@ def same(these, those):
 
 @pytest.mark.parametrize('may_wait', [True, False])
 @pytest.mark.parametrize('name', LEFT_OUT)
-def test_an_injection_is_left_out_whole_told_and_written_down(name, may_wait, tmp_path):
+def test_an_injection_is_left_out_whole_told_and_written_down(name, may_wait, tmp_path, make_runner):
     case = LEFT_OUT[name]
     runner, clean = (make_runner(tmp_path / folder, one, at=(BAD,), may_wait=may_wait)
                      for folder, one in (('run', case), ('clean', case._replace(inject=None))))
@@ -177,7 +169,7 @@ def test_an_injection_is_left_out_whole_told_and_written_down(name, may_wait, tm
 
 @pytest.mark.skipif(not HALF, reason='this torch has no float16 on the CPU')
 @pytest.mark.parametrize('level', ['O1', 'O2'])
-def test_a_gradient_that_overflows_is_no_news_with_a_dynamic_scale_and_nothing_is_written_down(level, tmp_path):
+def test_a_gradient_that_overflows_is_no_news_with_a_dynamic_scale_and_nothing_is_written_down(level, tmp_path, make_runner):
     runner = make_runner(tmp_path, Case(in_gradient(INF), level, {'init_scale': 8.0}), at=(BAD,))
     runner.run([[batch_of(i) for i in range(8)]])
     assert [line for line in runner.said if 'left out' in line] == [
@@ -188,7 +180,8 @@ def test_a_gradient_that_overflows_is_no_news_with_a_dynamic_scale_and_nothing_i
 
 @pytest.mark.skipif(not HALF, reason='this torch has no float16 on the CPU')
 @pytest.mark.parametrize('init, count, last', [(2048.0, 12, 0.5), (8.0, 11, 2 ** -8)])
-def test_a_loop_of_overflows_ends_the_run_when_the_scale_has_sunk_although_some_updates_are_made(init, count, last, tmp_path):
+def test_a_loop_of_overflows_ends_the_run_when_the_scale_has_sunk_although_some_updates_are_made(
+        init, count, last, tmp_path, make_runner):
     """Never two in a row: counting those would go on for ever."""
     case = Case(in_gradient(INF), 'O1', {'init_scale': init})
     runner = make_runner(tmp_path, case, at=range(1, 1000, 2))
@@ -200,7 +193,8 @@ def test_a_loop_of_overflows_ends_the_run_when_the_scale_has_sunk_although_some_
 
 @pytest.mark.parametrize('optimizer', ['SGD', 'AdamW'])
 @pytest.mark.parametrize('stop', [4, 5, 6])
-def test_a_run_that_is_interrupted_within_a_step_that_will_be_left_out_goes_on_to_the_same_bits(stop, optimizer, tmp_path):
+def test_a_run_that_is_interrupted_within_a_step_that_will_be_left_out_goes_on_to_the_same_bits(
+        stop, optimizer, tmp_path, make_runner):
     """Steps of 3 iterations; only a loss without a gradient, and running statistics, say that the second is bad."""
     for number, case in enumerate((Case(put('add', 1, NAN)), Case(in_statistics))):
         make = partial(make_runner, case=case, at=(BAD,), optimizer=optimizer, cumulative_iters=3)
@@ -264,7 +258,7 @@ POISON = {'a NaN weight': (spoil_weight, r'training_state_dict\.last\.weight \(1
 
 
 @pytest.mark.parametrize('name', POISON)
-def test_what_holds_such_numbers_is_never_written_and_older_files_stay(name, tmp_path):
+def test_what_holds_such_numbers_is_never_written_and_older_files_stay(name, tmp_path, make_runner):
     spoil, named = POISON[name]
     hooks = [EMAHook(), Spoiling(spoil, epoch=2), CheckpointHook(interval=1, max_keep_ckpts=1)]
     runner = make_runner(tmp_path, hooks=hooks, epochs=5)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import math
 
 import numpy as np
@@ -38,13 +37,8 @@ def outputs(*losses):
 
 
 @pytest.fixture
-def writer(tmp_path):
-    logger = logging.Logger('run')
-    logger.said = []
-    handler = logging.Handler()
-    handler.emit = lambda record: logger.said.append(record.getMessage())
-    logger.addHandler(handler)
-    return BadUpdates(str(tmp_path), logger)
+def writer(tmp_path, make_logger):
+    return BadUpdates(str(tmp_path), make_logger())
 
 
 def test_a_file_says_what_the_network_was_given(writer, tmp_path):

@@ -17,9 +17,10 @@ from mmcv_need.logger import get_logger
 
 ROOT = Path(__file__).resolve().parents[2]
 
-def load_tool(name):
-    """tools/NAME.py as a module."""
-    spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
+
+def load(path):
+    """A file as a module."""
+    spec = importlib.util.spec_from_file_location(f'tools_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
     path = list(sys.path)
     spec.loader.exec_module(module)
@@ -33,7 +34,8 @@ def tools():
 
     What they change for the whole process is put back.
     """
-    modules = {name: load_tool(name) for name in ('train', 'test', 'print_config', 'check_config', 'check_dataset')}
+    names = ('train', 'test', 'print_config', 'check_config', 'check_dataset')
+    modules = {name: load(ROOT / f'tools/{name}.py') for name in names}
 
     def call(name):
         def main(*arguments):
@@ -52,6 +54,12 @@ def tools():
                     torch.set_num_threads(threads)
         return main
     return SimpleNamespace(modules=modules, **{name: call(name) for name in modules})
+
+
+@pytest.fixture(scope='session')
+def process_tree():
+    """process_tree.py, which stop_trials.py imports as its neighbour."""
+    return load(Path(__file__).with_name('process_tree.py'))
 
 
 @pytest.fixture

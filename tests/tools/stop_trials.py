@@ -19,29 +19,11 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from types import SimpleNamespace
 
+from process_tree import descendants, stat
+
 ROOT = Path(__file__).resolve().parents[2]
 ITERS, EPOCHS, SEED = 7, 3, 20261127
 LONG = 10 ** 6  # epochs of a run that only a signal ends
-
-
-def stat(pid):
-    """(state, parent) of a process; None if it is gone."""
-    try:
-        with open(f'/proc/{pid}/stat') as file:
-            state, parent = file.read().rpartition(')')[2].split()[:2]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state == 'Z' else (state, int(parent))
-
-
-def descendants(pid):
-    """Process numbers of all that a process started, and that those did, by generation."""
-    everyone = {int(name): stat(name) for name in os.listdir('/proc') if name.isdigit()}
-    found, last = [], [pid]
-    while last:
-        last = sorted(child for child, known in everyone.items() if known and known[1] in last)
-        found += last
-    return found
 
 
 def steps_done(folder):

@@ -48,26 +48,6 @@ trials = pytest.mark.parametrize('trial', [0, *(pytest.param(number, marks=pytes
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='looks for processes in /proc')
 
 
-def stat(pid):
-    """(state, parent) of a process; None if it is gone."""
-    try:
-        with open(f'/proc/{pid}/stat') as file:
-            state, parent = file.read().rpartition(')')[2].split()[:2]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state == 'Z' else (state, int(parent))
-
-
-def descendants(pid):
-    """Process numbers of all that a process started, and that those did, by generation."""
-    everyone = {int(name): stat(name) for name in os.listdir('/proc') if name.isdigit()}
-    found, last = [], {pid}
-    while last:
-        last = {child for child, known in everyone.items() if known and known[1] in last}
-        found += sorted(last)
-    return found
-
-
 def command_line(pid):
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f'/proc/{pid}/cmdline').read_bytes().replace(b'\0', b' ').decode()
@@ -84,7 +64,8 @@ def wait_until(true, seconds=90):
 class Training:
     """A run of two processes that goes on until something ends it."""
 
-    def __init__(self, config, folder, fault='', *options):
+    def __init__(self, process_tree, config, folder, fault='', *options):
+        self.descendants, self.stat = process_tree.descendants, process_tree.stat
         script = folder / 'faulty.py'
         script.write_text(FAULTY)
         self.work_dir = folder / 'work'
@@ -101,12 +82,12 @@ class Training:
             return logs and sum('"mode": "train"' in line for line in logs[0].read_text().splitlines()) >= 3
         wait_until(lambda: steps() or self.program.poll() is not None)
         assert self.program.poll() is None, self.program.stderr.read()
-        self.seen = descendants(self.program.pid)
+        self.seen = self.descendants(self.program.pid)
 
     @property
     def ranks(self):
         """Process numbers by rank."""
-        started = [pid for pid in self.seen if 'spawn_main' in command_line(pid) and stat(pid)[1] == self.program.pid]
+        started = [pid for pid in self.seen if 'spawn_main' in command_line(pid) and self.stat(pid)[1] == self.program.pid]
         by_rank = {}
         for pid in started:
             words = Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
@@ -115,26 +96,26 @@ class Training:
 
     def workers(self, rank):
         """Process numbers of those that load for a rank."""
-        return [pid for pid in self.seen if stat(pid) and stat(pid)[1] == self.ranks[rank]]
+        return [pid for pid in self.seen if self.stat(pid) and self.stat(pid)[1] == self.ranks[rank]]
 
     def end(self, seconds):
         """(status, what it said), when nobody is left; that takes so long at most."""
         started = time.monotonic()
         _, said = self.program.communicate(timeout=seconds)
-        wait_until(lambda: not any(map(stat, self.seen)), seconds - (time.monotonic() - started))
+        wait_until(lambda: not any(map(self.stat, self.seen)), seconds - (time.monotonic() - started))
         return self.program.returncode, said
 
 
 @pytest.fixture
-def training(tiny, tmp_path):
+def training(tiny, tmp_path, process_tree):
     runs = []
 
     def start(*given):
-        runs.append(Training(tiny, tmp_path, *given))
+        runs.append(Training(process_tree, tiny, tmp_path, *given))
         return runs[-1]
     yield start
     for run in runs:
-        for pid in [run.program.pid, *descendants(run.program.pid), *run.seen]:
+        for pid in [run.program.pid, *run.descendants(run.program.pid), *run.seen]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         run.program.wait()

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from pathlib import Path
 
@@ -76,27 +75,16 @@ class Keep(Hook):
         self.rates[runner.iter + 1] = runner.current_lr()[0]
 
 
-class Lines(logging.Handler):
-    def __init__(self):
-        super().__init__()
-        self.said = []
-
-    def emit(self, record):
-        self.said.append(record.getMessage())
-
-
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path, make_logger):
     """Makes a runner, with `said` and `keep`, in a folder of `tmp_path`."""
     def runner_of(*hooks, epochs=4, folder='run', saving=None, scale=None, **settings):
-        logger, lines = logging.Logger('run'), Lines()
-        logger.addHandler(lines)
-        model = MMDataParallel(Net(), CPU)
+        logger, model = make_logger(), MMDataParallel(Net(), CPU)
         step = OptimizerStep(torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
                              loss_scale=LossScale(scale, CPU) if scale else None, **settings)
         runner = EpochBasedRunner(epochs, model=model, optimizer=step, device=CPU, work_dir=str(tmp_path / folder),
                                   logger=logger)
-        runner.said, runner.keep = lines.said, Keep()
+        runner.said, runner.keep = logger.said, Keep()
         saver = CheckpointHook(interval=5, by_epoch=False, minutes=None) if saving is None else saving
         for hook in (FixedLrUpdaterHook(), saver, DistSamplerSeedHook(), *hooks):
             runner.register_hook(hook)

@@ -1,7 +1,6 @@
 """A run of a tiny network that is evaluated, with values that a test chooses."""
 from __future__ import annotations
 
-import logging
 import os
 from types import SimpleNamespace
 
@@ -15,26 +14,6 @@ from mmcv_need.hooks import CheckpointHook, EvalHook, Hook
 from mmcv_need.optimizer import OptimizerStep
 
 ITERS = 4  # of an epoch
-
-
-class Recorder(logging.Handler):
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-
-class Model(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.module = torch.nn.Linear(1, 1)
-
-    def train_step(self, batch):
-        assert self.training
-        loss = self.module(batch['x']).sum()
-        return {'loss': loss, 'log_vars': {'loss': loss.detach()}, 'num_samples': 1}
 
 
 class Watch(Hook):
@@ -62,7 +41,7 @@ class Watch(Hook):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, make_logger, tiny_network):
     """Trains and evaluates, and saves after each epoch; what happened.
 
     Args:
@@ -73,9 +52,8 @@ def run(tmp_path):
         more: hooks with their priorities.
     """
     def start(epochs, values, resume_from=None, rank=0, folder=tmp_path, checkpoint=None, more=(), **settings):
-        recorder, logger, watch = Recorder(), logging.Logger('evaluation', 'INFO'), Watch()
-        logger.addHandler(recorder)
-        model, values, places = Model(), iter(values), []
+        logger, watch = make_logger(), Watch()
+        model, values, places = tiny_network(), iter(values), []
         optimizer = OptimizerStep(torch.optim.SGD(model.parameters(), lr=0.1))
         runner = EpochBasedRunner(epochs, model=model, optimizer=optimizer, device=torch.device('cpu'), work_dir=str(folder),
                                   logger=logger)
@@ -97,6 +75,6 @@ def run(tmp_path):
         if resume_from:
             runner.resume(*read(str(folder / resume_from)))
         runner.run([[{'x': torch.ones(1, 1)}] * ITERS])
-        return SimpleNamespace(names=sorted(os.listdir(folder)), lines=recorder.lines, watch=watch, places=places, hook=hook,
+        return SimpleNamespace(names=sorted(os.listdir(folder)), lines=logger.said, watch=watch, places=places, hook=hook,
                                best=[name for name in sorted(os.listdir(folder)) if name.startswith('best')], runner=runner)
     return start

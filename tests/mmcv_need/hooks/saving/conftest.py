@@ -1,7 +1,6 @@
 """A run of a tiny network that saves checkpoints, one minute an iteration."""
 from __future__ import annotations
 
-import logging
 import os
 
 import pytest
@@ -14,25 +13,6 @@ from mmcv_need.hooks import checkpoint as module
 from mmcv_need.optimizer import OptimizerStep
 
 ITERS = 4  # of an epoch
-
-
-class Recorder(logging.Handler):
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-
-class Model(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.module = torch.nn.Linear(1, 1)
-
-    def train_step(self, batch):
-        loss = self.module(batch['x']).sum()
-        return {'loss': loss, 'log_vars': {'loss': loss.detach()}, 'num_samples': 1}
 
 
 class Loader(list):
@@ -60,7 +40,7 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def run(tmp_path, clock):
+def run(tmp_path, clock, make_logger, tiny_network):
     """Runs some epochs, one minute an iteration; returns the names in the work directory and the lines logged.
 
     Args:
@@ -73,10 +53,7 @@ def run(tmp_path, clock):
     """
     def start(epochs, after=None, resume_from=None, max_steps=None, rank=0, world_size=1, folder=tmp_path, others=(),
               first=None, **settings):
-        recorder = Recorder()
-        logger = logging.Logger('checkpoints', 'INFO')
-        logger.addHandler(recorder)
-        model = Model()
+        logger, model = make_logger(), tiny_network()
         optimizer = OptimizerStep(torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
         runner = EpochBasedRunner(epochs, model=model, optimizer=optimizer, device=torch.device('cpu'), work_dir=str(folder),
                                   logger=logger, meta={'seed': 3, 'CLASSES': ['a', 'b']}, max_steps=max_steps)
@@ -97,5 +74,5 @@ def run(tmp_path, clock):
             runner.resume(*(read(str(folder / resume_from)) if resume_from else find_latest(str(folder))))
             loader.done = runner.inner_iter
         runner.run([loader])
-        return sorted(os.listdir(folder)), recorder.lines
+        return sorted(os.listdir(folder)), logger.said
     return start
