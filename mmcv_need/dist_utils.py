@@ -21,6 +21,12 @@ from mmcv_need.launch import is_launched
 from mmcv_need.rendezvous import meet
 from mmcv_need.serialization.torch_files import load_torch_file
 
+if dist.is_available():
+    with suppress(ImportError):  # not every build has all of it
+        # Its arguments default to the process group of that moment. Imported later, as by torch itself when an optimizer is
+        # made, they keep a group alive that was left, with threads that abort a process which ends while they work.
+        import torch.distributed.nn.functional
+
 START = datetime.timedelta(seconds=300)  # from the first process to the last: machines may be started by hand
 TIMEOUT = 300.0  # seconds: a dead peer is named after minutes, not after HCCL's half hour
 FAREWELL = datetime.timedelta(seconds=30)

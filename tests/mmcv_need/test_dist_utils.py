@@ -160,6 +160,38 @@ def test_a_process_that_is_done_leaves_its_group(tmp_path):
     assert not torch.distributed.is_initialized()
 
 
+LEAVING = '''
+import os, sys, time
+import torch
+
+sys.path.insert(0, sys.argv[1])
+from mmcv_need import dist_utils
+
+
+def threads():
+    return set(os.listdir('/proc/self/task')) - before
+
+
+before = set()
+before = threads()
+dist_utils.init_dist('pytorch', 'gloo')
+assert threads()
+torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)  # which imports more of torch than anything before
+dist_utils.broadcast_int(1, torch.device('cpu'))
+dist_utils.leave_dist()
+end = time.monotonic() + 30
+while threads() and time.monotonic() < end:
+    time.sleep(0.01)
+assert not threads()
+'''
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='looks for threads in /proc')
+def test_no_thread_of_a_group_that_was_left_stays(tmp_path, in_two_processes):
+    """One that works while Python ends aborts the process."""
+    in_two_processes(LEAVING, tmp_path)
+
+
 LATE = f'''
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
