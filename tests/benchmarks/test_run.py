@@ -22,8 +22,11 @@ def run(*arguments):
     return subprocess.run([sys.executable, 'benchmarks/run.py', *arguments], cwd=ROOT, capture_output=True, text=True)
 
 
+SLOW = ('step', 'end_to_end', 'processes', 'inference', 'startup', 'annotations', 'evaluation')
+
+
 @pytest.mark.parametrize('section', [
-    pytest.param(name, marks=[pytest.mark.slow] if name in ('step', 'end_to_end', 'processes', 'inference') else [])
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
     for name in SECTIONS])
 def test_a_section_runs(section, tmp_path):
     done = run('--device', 'cpu', '--small', '--rounds', '1', '--only', section, '--json', str(tmp_path / 'x.json'),

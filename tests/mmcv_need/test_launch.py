@@ -134,6 +134,7 @@ def test_one_that_leaves_without_a_word_is_named(started):
     assert finished(program) == (9, 'error: rank 2: ended with exit status 9 without a word\n')
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_is_named_by_those_that_wait_for_it(started, tmp_path):
     program, pids = started('lose')
     everyone = pids()
@@ -168,6 +169,7 @@ def test_a_signal_to_all_that_are_starting_ends_them_without_a_traceback(started
     assert not list(tmp_path.glob('ranks_*'))
 
 
+@pytest.mark.slow
 def test_a_signal_that_the_launcher_was_started_to_ignore_ends_nothing(started):
     program, pids = started('sleep', under=['sh', '-c', "trap '' HUP; exec \"$@\"", 'nohup'])
     everyone = pids()
@@ -178,6 +180,7 @@ def test_a_signal_that_the_launcher_was_started_to_ignore_ends_nothing(started):
     assert finished(program) == (75, 'stopped by SIGTERM\n')
 
 
+@pytest.mark.slow
 def test_processes_that_save_when_they_are_asked_to_end_are_waited_for(started):
     program, pids = started('save')
     pids()

@@ -46,7 +46,8 @@ def with_secrets(folder):
     return [str(path) for path in folder.rglob('*') if path.is_file() and CANARY.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize('processes', [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('processes', [1, 2])
 def test_it_holds_no_secret_and_is_closed_to_others(tool, tiny, tmp_path, processes):
     config = tmp_path / 'mine.py'
     config.write_text(f'_base_ = [{str(tiny)!r}]\nrunner = dict(max_epochs=1)\ndata = dict(workers_per_gpu=1)\n{HOOKS}\n')

@@ -101,6 +101,7 @@ def test_the_output_is_complete_on_screen_and_in_the_log(cards, run):
     assert result.stdout == expected == (cards / 'test/output/0/train_0.log').read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_outlives_the_training_does_not_hold_the_script(cards, run):
     (cards / 'tools/train.py').write_text(
         "import subprocess, sys\nprint(subprocess.Popen(['sleep', '300']).pid, flush=True)\nsys.exit(6)\n")

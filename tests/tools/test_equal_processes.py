@@ -80,7 +80,8 @@ def learned_by_one(tiny, processes, negatives):
     return model.state_dict()
 
 
-@pytest.mark.parametrize('processes, negatives', [(2, 3), pytest.param(4, 0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('processes, negatives', [(2, 3), (4, 0)])
 def test_several_processes_learn_what_one_learns_from_the_mean_of_their_losses(tiny, tmp_path, processes, negatives):
     found = train(tiny, tmp_path, processes, f'model.train_cfg.neg_pos_ratio={negatives}')
     assert (found['meta']['world_size'], found['meta']['global_batch']) == (processes, 2 * processes)

@@ -43,7 +43,7 @@ if fault:
 if __name__ == '__main__':
     run(train.main)
 """
-# One trial of each by default, four more with the slow tests.
+# Five trials of each with the slow tests; without them one of two.
 trials = pytest.mark.parametrize('trial', [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5))])
 pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='looks for processes in /proc')
 
@@ -131,6 +131,7 @@ def test_a_rank_that_is_killed(training, trial):
     assert status == 137 and said.splitlines()[-1].startswith('error: rank 1: was killed by SIGKILL')
 
 
+@pytest.mark.slow
 @trials
 def test_a_rank_that_is_stopped(training, trial):
     run = training('', 'dist_params.timeout=6')
@@ -148,6 +149,7 @@ def test_a_rank_that_raises(training, trial):
     assert said.count('Traceback') == 1 and 'in faulty' in said
 
 
+@pytest.mark.slow
 @trials
 def test_a_rank_that_is_out_of_memory(training, trial):
     run = training('memory')
@@ -156,6 +158,7 @@ def test_a_rank_that_is_out_of_memory(training, trial):
     assert "can't allocate memory" in said.splitlines()[-1] and said.count('Traceback') == 1
 
 
+@pytest.mark.slow
 @trials
 def test_a_rank_that_leaves_as_if_all_were_done(training, trial):
     run = training('leave')
@@ -163,6 +166,7 @@ def test_a_rank_that_leaves_as_if_all_were_done(training, trial):
     assert status == 1 and said.splitlines()[-1] == 'error: rank 1: ended with exit status 0 while others had more to do'
 
 
+@pytest.mark.slow
 @trials
 def test_a_worker_of_a_rank_that_is_stopped(training, trial):
     run = training('', 'data.workers_per_gpu=1', 'dist_params.timeout=10')
@@ -175,6 +179,7 @@ def test_a_worker_of_a_rank_that_is_stopped(training, trial):
     assert said.splitlines()[-1].startswith(stuck)
 
 
+@pytest.mark.slow
 @trials
 def test_a_worker_of_a_rank_that_is_killed(training, trial):
     run = training('', 'data.workers_per_gpu=1')
@@ -187,6 +192,7 @@ def test_a_worker_of_a_rank_that_is_killed(training, trial):
     assert 'killed by' in said.splitlines()[-1]  # by SIGKILL (our words), or by signal: Killed (torch's)
 
 
+@pytest.mark.slow
 @trials
 def test_a_launcher_that_is_killed(training, trial):
     run = training('', 'data.workers_per_gpu=1')
@@ -196,6 +202,7 @@ def test_a_launcher_that_is_killed(training, trial):
     assert run.end(10)[0] == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @trials
 def test_a_rank_without_positives_goes_on(tiny, demo, tmp_path, trial):
     """One picture of 24 has boxes: of two ranks, one or both have none at each step."""

@@ -50,7 +50,8 @@ def check_trials(found, kills, iterations):
     print(f"{kills} kills of {len(trials)} runs: {[trial['kills'] for trial in trials]}")
 
 
-@pytest.mark.parametrize('kills, lanes', [(9, 1), pytest.param(200, LANES, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('kills, lanes', [(9, 1), (200, LANES)])
 def test_a_killed_run_ends_with_the_weights_and_the_optimizer_of_an_unbroken_one(tiny, quick_folder, kills, lanes):
     found = run_trials(tiny, quick_folder, kills, ALONE, lanes)
     check_trials(found, kills, 21)

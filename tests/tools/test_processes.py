@@ -42,6 +42,7 @@ def test_a_warning_is_said_by_one_of_the_two(run, words):
     assert len([line for line in run[1].splitlines() if words in line]) == 1
 
 
+@pytest.mark.slow
 def test_half_precision_trains_in_two_processes_too(work, tiny, tmp_path):
     torchrun('tools/train.py', tiny, '--work-dir', tmp_path, '--seed', '2', '--no-validate', '--max_steps', 4,
              '--cfg-options', 'data.samples_per_gpu=2', 'fp16.loss_scale=512.')

@@ -30,7 +30,7 @@ def trials(tiny, folder, **wanted):
 
 @pytest.fixture(scope='module')
 def few(tiny, tmp_path_factory):
-    return trials(tiny, tmp_path_factory.mktemp('few'), stop=2, interrupt=2, interrupt_twice=2, evaluating=2, starting=4)
+    return trials(tiny, tmp_path_factory.mktemp('few'), interrupt=2, interrupt_twice=2, evaluating=2, starting=4)
 
 
 def check_stopped(results, status):
@@ -42,10 +42,11 @@ def check_stopped(results, status):
     assert {found['ranks'] for found in results} == {1, 2}
 
 
-def test_a_signal_of_a_batch_system_saves(few):
-    check_stopped(few['stop'], 75)
+def test_a_signal_of_a_batch_system_saves(tiny, tmp_path):
+    check_stopped(trials(tiny, tmp_path, stop=2)['stop'], 75)
 
 
+@pytest.mark.slow
 def test_an_interrupt_saves_and_says_how_to_leave_at_once(few):
     check_stopped(few['interrupt'], 130)
     for found in few['interrupt']:
@@ -53,16 +54,19 @@ def test_an_interrupt_saves_and_says_how_to_leave_at_once(few):
         assert len(told) == 1 and 'Ctrl-C again leaves at once' in told[0], found
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once(few):
     for found in few['interrupt_twice']:
         assert (found['status'], found['left'], found['checkpoints'], found['traceback']) == (130, 0, [], False), found
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_left_on_all_ranks_and_done_by_whoever_goes_on(few):
     check_stopped(few['evaluating'], 75)
     assert [(found['evaluated'], found['checkpoints']) for found in few['evaluating']] == [(False, ['epoch_1.pth'])] * 2
 
 
+@pytest.mark.slow
 def test_before_the_first_step_a_signal_leaves_at_once(few):
     assert [(found['status'], found['left'], found['steps'], found['traceback']) for found in few['starting']] == [
         (75, 0, 0, False), (75, 0, 0, False), (130, 0, 0, False), (130, 0, 0, False)]

@@ -178,6 +178,7 @@ def test_load_from_starts_a_new_run_from_the_weights(trained, training):
     assert 'load_from ' in run.logs[0].read_text() and 'resumed' not in run.logs[0].read_text()
 
 
+@pytest.mark.slow
 def test_half_precision_learns_like_float32_and_resumes_to_the_same_weights(trained, training, same):
     half = ('--cfg-options', 'fp16.loss_scale=512.', 'runner.max_epochs=2', 'log_config.interval=2')
     whole = training('--no-validate', *half)

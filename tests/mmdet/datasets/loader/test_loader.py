@@ -232,6 +232,7 @@ def test_padding_leaves_pictures_of_one_size_alone():
     np.testing.assert_array_equal(pad_pictures(pictures), np.stack(pictures))
 
 
+@pytest.mark.slow
 def test_a_batch_holds_memory_of_its_own(dataset):
     """The dataset's array must not be seen through a batch that someone changes."""
     picture = item()
