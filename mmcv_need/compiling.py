@@ -9,8 +9,8 @@ from typing import Any, Callable, Optional
 
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.errors import ConfigError, did_you_mean
+from mmcv_need.torch_versions import require
 
 MODES = ('default', 'reduce-overhead', 'max-autotune', 'max-autotune-no-cudagraphs')
 SHAPES = 64  # that one function may be compiled for; boxes are padded to few lengths (datasets/loader/collate.py)
@@ -42,8 +42,7 @@ class Compiling:
     @staticmethod
     def check_arguments(backend: str = 'inductor', mode: Optional[str] = None) -> None:
         """Whether this torch can, on whatever device."""
-        if devices.TORCH_VERSION < (2, 1):
-            raise ConfigError(f'torch.compile needs torch 2.1 or newer, and this is {torch.__version__}; leave compile out')
+        require('torch.compile', instead='leave compile out')
         known = torch._dynamo.list_backends(exclude_tags=())
         if backend not in known:
             raise ConfigError(f"backend {backend!r}: this torch has none of that name.{did_you_mean(backend, known)} "

@@ -19,8 +19,10 @@ from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 
+from mmcv_need import torch_versions
 from mmcv_need.errors import DeviceError
 from mmcv_need.stack_options import CompileOptions
+from mmcv_need.torch_versions import has, needs
 
 
 class Kind(NamedTuple):
@@ -40,7 +42,6 @@ ENVIRONMENT = (
     'HCCL_EXEC_TIMEOUT', 'HCCL_IF_IP', 'HCCL_INTRA_ROCE_ENABLE', 'HCCL_OP_EXPANSION_MODE', 'HCCL_SOCKET_IFNAME',
     'HCCL_WHITELIST_DISABLE', 'TORCH_DEVICE_BACKEND_AUTOLOAD', 'CUDA_VISIBLE_DEVICES', 'CUDA_LAUNCH_BLOCKING',
     'CUBLAS_WORKSPACE_CONFIG', 'PYTORCH_CUDA_ALLOC_CONF', 'NCCL_SOCKET_IFNAME', 'GLOO_SOCKET_IFNAME')
-TORCH_VERSION = tuple(int(part) for part in re.findall(r'\d+', torch.__version__)[:2])
 
 KINDS: Dict[str, Kind] = {kind.name: kind for kind in (
     Kind('npu', ('hccl',), CompileOptions), Kind('cuda', ('nccl', 'gloo')), Kind('cpu', ('gloo',)))}
@@ -73,7 +74,7 @@ def _load_npu() -> bool:
         return True
     if importlib.util.find_spec('torch_npu') is None:
         return False
-    version = '.'.join(map(str, TORCH_VERSION))
+    version = '.'.join(map(str, torch_versions.TORCH_VERSION))
     if torch.version.cuda:
         raise DeviceError(f'torch_npu is installed beside torch {torch.__version__}, built for CUDA, and needs the CPU build: '
                           f'pip install torch=={version}.* --index-url https://download.pytorch.org/whl/cpu; or say '
@@ -210,7 +211,7 @@ def prepare_collectives(device: torch.device, timeout: float) -> float:
     Returns:
         Seconds for the process group.
     """
-    if device.type == 'cuda' and TORCH_VERSION < (2, 2):
+    if device.type == 'cuda' and not has('collectives that end with a lost peer'):
         os.environ.setdefault('NCCL_ASYNC_ERROR_HANDLING', '1')
     if device.type != 'npu':
         return timeout
@@ -241,7 +242,7 @@ def set_deterministic(benchmark: bool, deterministic: bool) -> None:
     torch.backends.cudnn.benchmark = benchmark and not deterministic
     if deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # without it, repeatable matrix products raise
-        torch.use_deterministic_algorithms(True, **({'warn_only': True} if TORCH_VERSION >= (1, 11) else {}))
+        torch.use_deterministic_algorithms(True, **({'warn_only': True} if has('warn_only') else {}))
 
 
 def rng_state(device: torch.device) -> List[torch.Tensor]:
@@ -293,30 +294,31 @@ def check_half(device: torch.device, dtype: torch.dtype) -> None:
     Raises:
         DeviceError: it cannot, or this torch cannot on it; nothing falls back to float32.
     """
-    able, needs = True, 'another card'
+    able, wanted = True, 'another card'
     if device.type == 'cpu':
-        needed = (2, 3) if dtype is torch.float16 else (1, 10)
-        able, needs = needed <= TORCH_VERSION, 'torch {}.{} or newer'.format(*needed)
+        feature = 'float16 on the CPU' if dtype is torch.float16 else 'bfloat16'
+        able, wanted = has(feature), needs(feature)
     elif dtype is torch.bfloat16:
-        if TORCH_VERSION < (1, 10):
-            able, needs = False, 'torch 1.10 or newer'
+        if not has('bfloat16'):
+            able, wanted = False, needs('bfloat16')
         elif device.type == 'cuda' and torch.version.cuda:  # older cards only emulate it
-            able, needs = torch.cuda.get_device_capability(device) >= (8, 0), 'compute capability 8.0 (Ampere) or newer'
+            able, wanted = torch.cuda.get_device_capability(device) >= (8, 0), 'compute capability 8.0 (Ampere) or newer'
         elif device.type == 'npu':  # the first Ascend 910 has none
-            able, needs = _npu_can('is_bf16_supported'), 'an Atlas A2 or newer'
+            able, wanted = _npu_can('is_bf16_supported'), 'an Atlas A2 or newer'
         else:
             able = torch.cuda.is_bf16_supported()
     if not able:
         name = str(dtype).replace('torch.', '')
-        raise DeviceError(f'{describe(device)} cannot compute in {name} with torch {torch.__version__}: that needs {needs}. '
+        raise DeviceError(f'{describe(device)} cannot compute in {name} with torch {torch.__version__}: that needs {wanted}. '
                           f'Choose another precision, such as opt_level O0')
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> ContextManager[Any]:
     """Within this, operations compute in `dtype` where torch holds it safe. `check_half` comes first."""
-    if device.type == 'npu' and TORCH_VERSION < (2, 1):
-        return torch.npu.amp.autocast(**({'dtype': dtype} if TORCH_VERSION >= (1, 10) else {}))
-    return torch.autocast(device.type, dtype=dtype) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast()
+    chosen = has('autocast in a chosen dtype')
+    if device.type == 'npu' and not has('autocast of every accelerator'):
+        return torch.npu.amp.autocast(**({'dtype': dtype} if chosen else {}))
+    return torch.autocast(device.type, dtype=dtype) if chosen else torch.cuda.amp.autocast()
 
 
 def _npu_can(question: str) -> bool:
@@ -365,7 +367,7 @@ def fused_optimizers(device: torch.device) -> Dict[str, Any]:
 
 def fuses_updates(device: torch.device) -> bool:
     """Whether torch has its fused optimizers for this device."""
-    return device.type in ('cuda', 'cpu') and TORCH_VERSION >= (2, 5)
+    return device.type in ('cuda', 'cpu') and has('fused optimizers')
 
 
 def profiler(device: torch.device) -> Any:

@@ -14,12 +14,12 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from mmcv_need import device as devices
 from mmcv_need.failures import PeerError
 from mmcv_need.heartbeat import Heartbeat, connect
 from mmcv_need.launch import is_launched
 from mmcv_need.rendezvous import meet
 from mmcv_need.serialization.torch_files import load_torch_file
+from mmcv_need.torch_versions import has
 
 if dist.is_available():
     with suppress(ImportError):  # not every build has all of it
@@ -72,7 +72,7 @@ def init_dist(launcher: str, backend: str, timeout: float = TIMEOUT) -> None:
     global _group
     patience = datetime.timedelta(seconds=timeout)
     store, rank, size = meet(launcher, max(patience, START))
-    elsewhere = size > 1 and not is_launched() and devices.TORCH_VERSION >= (1, 11)
+    elsewhere = size > 1 and not is_launched() and has('a second store beside that of the process group')
     heartbeat = Heartbeat(connect(patience), rank, size) if elsewhere else None
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
     _group = _Group(dist.PrefixStore('turns', store), timeout, heartbeat)

@@ -16,6 +16,7 @@ from mmcv_need.dist_utils import any_over_ranks
 from mmcv_need.optim import flags
 from mmcv_need.optim.loss_scale import LossScale
 from mmcv_need.optim.masked_step import masked_step
+from mmcv_need.torch_versions import has
 
 
 class OptimizerStep:
@@ -159,7 +160,7 @@ class OptimizerStep:
 
 def total_norm(tensors: Sequence[Tensor], norm_type: float) -> Tensor:
     """() norm of all elements of all tensors; not finite if one of them is not."""
-    if devices.TORCH_VERSION >= (2, 1):
+    if has('operations on lists of tensors'):
         norms = torch._foreach_norm(tensors, norm_type)
     else:
         norms = [torch.norm(tensor, norm_type) for tensor in tensors]
@@ -168,14 +169,14 @@ def total_norm(tensors: Sequence[Tensor], norm_type: float) -> Tensor:
 
 def largest(tensors: Sequence[Tensor]) -> Tensor:
     """(K,) largest absolute value of each of K tensors; not finite where one of its elements is not."""
-    if devices.TORCH_VERSION >= (2, 1):
+    if has('operations on lists of tensors'):
         return torch.stack(torch._foreach_norm(tensors, float('inf')))
     return torch.stack([torch.norm(tensor, float('inf')) for tensor in tensors])
 
 
 def scale_all(tensors: Sequence[Tensor], factor: Tensor) -> None:
     """Multiply tensors by a factor () in place."""
-    if devices.TORCH_VERSION >= (2, 1):
+    if has('operations on lists of tensors'):
         torch._foreach_mul_(tensors, factor)
     else:
         for tensor in tensors:

@@ -6,6 +6,7 @@ from typing import Callable
 import torch
 
 from mmcv_need import device as devices
+from mmcv_need.torch_versions import has
 
 
 def read_later(flag: torch.Tensor) -> Callable[[], bool]:
@@ -13,8 +14,8 @@ def read_later(flag: torch.Tensor) -> Callable[[], bool]:
     if flag.device.type == 'cpu':
         return lambda: bool(flag)
     module = devices.stack(flag.device)
-    copy = torch.empty((), dtype=flag.dtype).pin_memory() if devices.TORCH_VERSION < (2, 1) else \
-        torch.empty((), dtype=flag.dtype, pin_memory=True)  # before 2.1, that was for CUDA only
+    copy = torch.empty((), dtype=flag.dtype, pin_memory=True) if has('pinned memory of every accelerator') else \
+        torch.empty((), dtype=flag.dtype).pin_memory()
     copy.copy_(flag, non_blocking=True)
     event = module.Event()
     event.record(module.current_stream(flag.device))

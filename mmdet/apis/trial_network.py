@@ -8,11 +8,11 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from mmcv_need import device as devices
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, UserError
 from mmcv_need.refusals import refusal
 from mmcv_need.registry import build
+from mmcv_need.torch_versions import has
 from mmdet.models import DETECTORS
 
 SLACK = 0.25  # how far, in sides of the picture, the cells of a level may reach beyond it or stay behind
@@ -57,7 +57,7 @@ def try_network(cfg: Config, size: Optional[Tuple[int, int]], batch: int) -> Opt
     if size is None:
         return None
     device = torch.device('cpu')
-    if devices.TORCH_VERSION >= (2, 0):
+    if has('modules without memory'):
         with suppress(NotImplementedError):
             device, model = torch.device('meta'), model.to('meta')
     with torch.no_grad():

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mmcv_need import device as devices
+from mmcv_need import torch_versions
 
 DOUBLE = Path(__file__).parent / 'torch_npu_double'
 EVENTS = 'tf_logs/events.out.tfevents.1763812345.host.42.0'
@@ -100,7 +101,7 @@ def torch_npu(monkeypatch, tmp_path):
 
     def install(version='2.6.0', torch_version=None, **settings):
         numbers = tuple(int(part) for part in (torch_version or version).split('.')[:2])
-        monkeypatch.setattr(devices, 'TORCH_VERSION', numbers)
+        monkeypatch.setattr(torch_versions, 'TORCH_VERSION', numbers)
         monkeypatch.setenv('TORCH_NPU_DOUBLE', json.dumps({'version': version, **settings}))
         info = tmp_path / f'torch_npu-{version}.dist-info'
         info.mkdir()

@@ -11,7 +11,6 @@ from typing import Any, Callable, NamedTuple, Optional
 import pytest
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.checkpoint import find_latest, read_checkpoint
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.epoch_based_runner import EpochBasedRunner
@@ -19,11 +18,12 @@ from mmcv_need.errors import DivergedError
 from mmcv_need.hooks import CheckpointHook, EMAHook, Hook
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
+from mmcv_need.torch_versions import has
 
 CPU = torch.device('cpu')
 NAN, INF = float('nan'), float('inf')
 BAD = 3  # iteration of an injection, counted from 0
-HALF = devices.TORCH_VERSION >= (2, 3)
+HALF = has('float16 on the CPU')
 
 
 class Net(torch.nn.Module):

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmcv_need import compiling
-from mmcv_need import device as devices
+from mmcv_need import compiling, torch_versions
 from mmcv_need.compiling import Compiling
 from mmcv_need.errors import ConfigError
+from mmcv_need.torch_versions import has
 
 CPU = torch.device('cpu')
-pytestmark = [pytest.mark.skipif(devices.TORCH_VERSION < (2, 1), reason='torch.compile came with torch 2'),
+pytestmark = [pytest.mark.skipif(not has('torch.compile'), reason='torch.compile came with torch 2'),
               pytest.mark.filterwarnings('ignore:`torch.jit')]  # torch's own, which compiling imports
 
 
@@ -33,7 +33,7 @@ def test_what_torch_does_not_know_is_refused(options, words):
 
 
 def test_an_old_torch_is_told_from_the_start(monkeypatch):
-    monkeypatch.setattr(devices, 'TORCH_VERSION', (1, 13))
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', (1, 13))
     with pytest.raises(ConfigError, match=r'needs torch 2\.1 or newer'):
         Compiling(CPU)
 

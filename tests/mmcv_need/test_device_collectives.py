@@ -6,6 +6,7 @@ import os
 import pytest
 
 from mmcv_need import device as devices
+from mmcv_need import torch_versions
 from mmcv_need.errors import DeviceError
 
 NAMES = ('HCCL_CONNECT_TIMEOUT', 'HCCL_EXEC_TIMEOUT', 'HCCL_EVENT_TIMEOUT', 'HCCL_ASYNC_ERROR_HANDLING',
@@ -33,12 +34,12 @@ def test_a_cpu_needs_no_settings(limits, card):
 @pytest.mark.parametrize('version, settings', [((1, 8), {NAMES[-1]: '1'}), ((2, 1), {NAMES[-1]: '1'}), ((2, 2), {}),
                                                ((2, 13), {})])
 def test_an_old_torch_is_told_to_end_when_a_peer_fails(limits, card, monkeypatch, version, settings):
-    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     assert limits(card('cuda'), 60) == (60, settings)
 
 
 def test_the_users_choice_stays(limits, card, monkeypatch):
-    monkeypatch.setattr(devices, 'TORCH_VERSION', (2, 0))
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', (2, 0))
     assert limits(card('cuda'), 60, NCCL_ASYNC_ERROR_HANDLING='0')[1] == {'NCCL_ASYNC_ERROR_HANDLING': '0'}
     group, set_ = limits(card('npu'), 60, HCCL_EXEC_TIMEOUT='1800', HCCL_ASYNC_ERROR_HANDLING='0')
     assert (set_['HCCL_EXEC_TIMEOUT'], set_['HCCL_ASYNC_ERROR_HANDLING']) == ('1800', '0')

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from mmcv_need import device as devices
+from mmcv_need import torch_versions
 from mmcv_need.errors import DeviceError
 from mmcv_need.optim.loss_scale import LossScale
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.torch_versions import has
 
 HALF, BRAIN = torch.float16, torch.bfloat16
 CHIP = 'Ascend910B1'
@@ -22,7 +24,7 @@ CHIP = 'Ascend910B1'
     ('cuda', BRAIN, (1, 9), 'torch 1.10 or newer'), ('npu', BRAIN, (1, 8), 'torch 1.10 or newer')])
 def test_half_precision_takes_a_torch_that_has_it(machine, card, monkeypatch, kind, dtype, version, needs):
     machine(npu=1, cuda=1, chip=CHIP)
-    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     monkeypatch.setattr(torch.version, 'cuda', '12.4')
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (8, 0))
     if needs is None:
@@ -78,7 +80,7 @@ def test_an_npu_has_bfloat16_from_atlas_a2_on(machine, card, version, chip, able
     ('npu', (2, 1), ('torch', 'npu', BRAIN))])
 def test_autocast_is_the_one_that_this_torch_has_for_the_device(machine, card, monkeypatch, kind, version, expected):
     machine(npu=1, cuda=1)
-    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     monkeypatch.setattr(torch, 'autocast', lambda name, dtype: ('torch', name, dtype))
     monkeypatch.setattr(torch.cuda.amp, 'autocast', lambda: 'of cuda')
     assert devices.autocast(card(kind), BRAIN) == expected
@@ -92,7 +94,7 @@ def test_before_2_1_autocast_is_torch_npus_own(machine, card, version, dtype):
 
 
 def test_within_autocast_products_are_in_half():
-    if devices.TORCH_VERSION < (1, 10):
+    if not has('autocast in a chosen dtype'):
         pytest.skip('this torch has no autocast on the CPU')
     layer = torch.nn.Linear(2, 2)
     with devices.autocast(torch.device('cpu'), BRAIN):

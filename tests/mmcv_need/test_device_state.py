@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mmcv_need import device as devices
+from mmcv_need import torch_versions
 
 
 def test_an_accelerator_counts_its_memory_and_the_cpu_does_not(machine, card):
@@ -86,7 +87,7 @@ def test_repeatable_algorithms_exclude_the_search_for_the_fastest(monkeypatch):
 @pytest.mark.parametrize('version, asked', [((1, 8), {}), ((1, 10), {}), ((1, 11), {'warn_only': True}),
                                             ((2, 6), {'warn_only': True})])
 def test_repeatable_products_need_a_setting_and_what_has_no_repeatable_form_only_warns(monkeypatch, version, asked):
-    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     monkeypatch.setattr(torch.backends.cudnn, 'benchmark', False)
     monkeypatch.setattr(torch, 'use_deterministic_algorithms', lambda on, **options: calls.append((on, options)))
     monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', '')

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from mmcv_need import device as devices
 from mmcv_need.half_weights import HalfWeights
+from mmcv_need.torch_versions import has
 
-HALVES = [torch.bfloat16] + [torch.float16] * (devices.TORCH_VERSION >= (2, 3))  # older ones lack float16 on the CPU
+HALVES = [torch.bfloat16] + [torch.float16] * (has('float16 on the CPU'))  # older ones lack float16 on the CPU
 
 
 class Scaling(nn.Module):

@@ -4,12 +4,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.builder import OPTIMIZERS
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.optim import flags
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
+from mmcv_need.torch_versions import has
 
 CPU = torch.device('cpu')
 
@@ -98,7 +98,7 @@ def train_three_steps(device, level, dtype, resumed):
 
 @needs_modes
 @pytest.mark.parametrize('level, dtype', [('O0', 'float16'), ('O1', 'bfloat16'), ('O2', 'bfloat16')] +
-                         [('O1', 'float16'), ('O2', 'float16')] * (devices.TORCH_VERSION >= (2, 3)))
+                         [('O1', 'float16'), ('O2', 'float16')] * (has('float16 on the CPU')))
 @pytest.mark.parametrize('resumed', [False, True])
 def test_a_training_step_asks_nothing_of_the_device(level, dtype, resumed, monkeypatch):
     """From the batch to the changed weights. Only the very first step of a run waits, once; none of a resumed run does."""

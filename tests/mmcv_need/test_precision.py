@@ -14,14 +14,15 @@ from mmcv_need.distributed import MMDistributedDataParallel
 from mmcv_need.errors import ConfigError, DeviceError
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
+from mmcv_need.torch_versions import has
 from mmdet.apis.test import detect
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
 from mmdet.models.layers import L2Norm
 
 CPU = torch.device('cpu')
 SINGLE, HALF, BRAIN = torch.float32, torch.float16, torch.bfloat16
-has_float16 = pytest.mark.skipif(devices.TORCH_VERSION < (2, 3), reason='this torch has no float16 on the CPU')
-has_bfloat16 = pytest.mark.skipif(devices.TORCH_VERSION < (1, 10), reason='this torch has no autocast on the CPU')
+has_float16 = pytest.mark.skipif(not has('float16 on the CPU'), reason='this torch has no float16 on the CPU')
+has_bfloat16 = pytest.mark.skipif(not has('autocast in a chosen dtype'), reason='this torch has no autocast on the CPU')
 levels = pytest.mark.parametrize('level, dtype', [
     pytest.param('O0', 'float16'), pytest.param('O1', 'bfloat16', marks=has_bfloat16),
     pytest.param('O2', 'bfloat16', marks=has_bfloat16), pytest.param('O1', 'float16', marks=has_float16),
@@ -319,8 +320,8 @@ def test_the_first_level_is_the_devices_autocast(monkeypatch):
 @pytest.mark.parametrize('able', [(False, False), (True, False), (False, True)])
 def test_bfloat16_without_instructions_for_it_is_told(able, monkeypatch, recwarn):
     monkeypatch.setattr('platform.machine', lambda: 'x86_64')
-    for name, has in zip(('_is_avx512_bf16_supported', '_is_amx_tile_supported'), able):
-        monkeypatch.setattr(torch.cpu, name, lambda has=has: has, raising=False)
+    for name, there in zip(('_is_avx512_bf16_supported', '_is_amx_tile_supported'), able):
+        monkeypatch.setattr(torch.cpu, name, lambda there=there: there, raising=False)
     Precision(torch.device('cpu'), 'O1', 'bfloat16')
     said = [str(warning.message) for warning in recwarn if 'bfloat16' in str(warning.message)]
     assert bool(said) == (not any(able)) and all('float32 is faster here' in line for line in said)

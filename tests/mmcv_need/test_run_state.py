@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.builder import build_optimizer
 from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.data_parallel import MMDataParallel
@@ -20,11 +19,12 @@ from mmcv_need.optim import masked_step
 from mmcv_need.optimizer import OptimizerStep
 from mmcv_need.precision import Precision
 from mmcv_need.run_state import checkpoint_of
+from mmcv_need.torch_versions import has
 
 CPU = torch.device('cpu')
 ITERS, EPOCHS = 4, 2
 LEVELS = [('O0', 'float16')]
-if devices.TORCH_VERSION >= (2, 3):  # older ones compute in half on accelerators only
+if has('float16 on the CPU'):  # older ones compute in half on accelerators only
     LEVELS += [('O1', 'bfloat16'), ('O2', 'bfloat16'), ('O1', 'float16'), ('O2', 'float16')]
 SCALE = {'init_scale': 64.0, 'growth_interval': 2}
 
@@ -169,7 +169,7 @@ def test_a_checkpoint_holds_float32_at_every_level_and_loads_as_data(files, leve
     assert {value.dtype for value in (*weights.values(), *moments)} == {torch.float32} and len(moments) == 6
     assert not any(torch.equal(value, value.bfloat16().float()) for key, value in weights.items() if key.endswith('weight'))
     assert ('loss_scaler' in checkpoint) == (level[0] != 'O0' and level[1] == 'float16')
-    if devices.TORCH_VERSION >= (1, 13):
+    if has('torch.load with weights_only'):
         torch.load(files[level], weights_only=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmcv_need import device as devices
+from mmcv_need import torch_versions
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build
@@ -74,7 +74,7 @@ def test_the_network_without_pixels_has_the_boxes_of_the_real_one(name, side):
 
 
 def test_it_is_the_same_where_torch_has_to_compute(monkeypatch):
-    monkeypatch.setattr(devices, 'TORCH_VERSION', (1, 8))
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', (1, 8))
     assert try_network(load(), (160, 160), 2) == (2390, 6, [])
 
 

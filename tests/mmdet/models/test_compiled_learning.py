@@ -7,16 +7,16 @@ import shutil
 import pytest
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.compiling import Compiling
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.precision import Precision
 from mmcv_need.registry import build
+from mmcv_need.torch_versions import has
 from mmdet.models import DETECTORS
 
 CPU, SIDE = torch.device('cpu'), 160
-pytestmark = [pytest.mark.skipif(devices.TORCH_VERSION < (2, 1), reason='torch.compile came with torch 2'),
+pytestmark = [pytest.mark.skipif(not has('torch.compile'), reason='torch.compile came with torch 2'),
               pytest.mark.filterwarnings('ignore:`torch.jit'),  # torch's own, which compiling imports
               pytest.mark.filterwarnings('ignore:The .grad attribute')]  # and its look at the half copies of weights
 
