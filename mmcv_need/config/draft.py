@@ -30,6 +30,7 @@ class Draft:
         self._load_bases = load_bases
         self._work = self._size = 0
         self._notes: Dict[int, Tuple[Any, Any]] = {}  # id -> (container, its places); holding it keeps the id unique
+        self.edited = False  # whether the file changed a container after it was made, of itself or of its base
 
     def spend(self, amount: int, line: int) -> None:
         """Pay for work about to be done."""
@@ -58,6 +59,13 @@ class Draft:
         if id(container) in self._notes:
             return self._notes[id(container)][1]
         return dict.fromkeys(container, default) if isinstance(container, dict) else [default] * len(container)
+
+    def edit(self, container: Any, default: Place) -> Any:
+        """The noted places of a container whose entries are about to change; the caller changes both."""
+        self.edited = True
+        places = self.places(container, default)
+        self.note(container, places)
+        return places
 
     def set_base(self, names: Any, line: int) -> None:
         """Load what `_base_` names, so that references find it."""

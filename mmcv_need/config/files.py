@@ -46,6 +46,7 @@ class Family:
 
         text = read_file(path, named_at)
         source = read_text(text, path, load_bases)
+        base = source.base or base
         changed = {name for name, value in source.data.items() if name in base[0] and base[0][name] != value}
         self.outdated = (self.outdated | (changed & self.used)) - source.used
         self.used |= source.used

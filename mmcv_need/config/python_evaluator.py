@@ -1,7 +1,7 @@
 """Expressions of a `.py` config: computed here, one syntax node at a time, and never handed to Python to run.
 
-The functions that compute the single kinds of nodes stand in python_strings, _lookups, _containers, _operators and
-_comprehensions; each takes the evaluator and the node, and asks the evaluator for the parts.
+The functions that compute the single kinds of nodes stand in python_strings, _lookups, _containers, _calls, _operators
+and _comprehensions; each takes the evaluator and the node, and asks the evaluator for the parts.
 """
 from __future__ import annotations
 
@@ -110,6 +110,9 @@ def refusal(node: ast.AST) -> LineError:
     """The error for syntax that a config may not hold."""
     syntax = type(node).__name__
     remedy = _REMEDIES.get(syntax, 'Write `name = value`, with plain values.')
+    if isinstance(node, ast.ImportFrom) and any(name.name == 'read_base' for name in node.names):
+        remedy = ("This is one of MMDetection 3's configs that are Python programs (`with read_base():`). Use the one of the "
+                  "same name that says _base_ = [...], or what `Config.dump` of MMEngine writes of it.")
     problem = f"'{syntax}' is not allowed: a config is data and is not run. {remedy}"
     return LineError(getattr(node, 'lineno', 1), problem)
 

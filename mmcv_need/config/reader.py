@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, NamedTuple, Set
+from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from mmcv_need.config.draft import MAX_DEPTH, Draft, LoadBases
 from mmcv_need.config.json_yaml import parse_json, parse_yaml
@@ -15,11 +15,13 @@ SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
 class Source(NamedTuple):
-    """One file, read: its data, where each entry stands, and the top-level names that it uses."""
+    """One file, read: its data, where each entry stands, the top-level names that it uses, and, if it changed entries of
+    its base (`_base_.x = 1`), what became of that."""
 
     data: Dict[str, Any]
     trace: Trace
     used: Set[str]
+    base: Optional[Tuple[Dict[str, Any], Trace]] = None
 
 
 def read_text(text: str, path: str, load_bases: LoadBases) -> Source:
@@ -42,13 +44,14 @@ def read_text(text: str, path: str, load_bases: LoadBases) -> Source:
             draft = Draft(path, references, load_bases)
             read = _read_data(draft, references.text)
         data, trace = draft.copied(read, Place(path, 1))
+        base = draft.copied(references.base, Place(path, 1)) if draft.edited and references.base is not None else None
     except LineError as error:
         place = str(Place(path, error.line)) if error.line else shown(path)
         problem = references.revealed(' '.join(str(error).split()))
         raise ConfigError(f'{place}: {problem}') from None
     except (RecursionError, MemoryError):
         raise ConfigError(f'{shown(path)}: nested too deeply (more than {MAX_DEPTH} levels).') from None
-    return Source(data, trace, references.used)
+    return Source(data, trace, references.used, base)
 
 
 def _read_data(draft: Draft, text: str) -> Dict[str, Any]:

@@ -1,6 +1,7 @@
 """Configs to test with: files in an empty folder, and text that is read over a base."""
 from __future__ import annotations
 
+import copy
 import textwrap
 import time
 
@@ -65,7 +66,8 @@ def base():
 def source(base):
     """A function that reads the text of a config over the base."""
     def read(text, path='configs/ssd.py'):
-        return read_text(textwrap.dedent(text), path, lambda names, place: (base, traced(base, Place('base.py', 7))))
+        own = copy.deepcopy(base)  # a config may change what it builds on
+        return read_text(textwrap.dedent(text), path, lambda names, place: (own, traced(own, Place('base.py', 7))))
     return read
 
 

@@ -47,8 +47,10 @@ def test_names_with_two_underscores_are_variables_only(data):
     ('x = "a".upper()', 'cannot be called'),
     ('x = lambda: 1', "'Lambda'"), ('def f(): pass', "'FunctionDef'"), ('class A: pass', "'ClassDef'"),
     ('if 1:\n  x = 1', 'if condition else'), ('for i in []:\n  x = 1', 'for x in'), ('while 1: pass', "'While'"),
-    ('del x', "'Delete'"), ('x = (y := 1)', "'NamedExpr'"), ('with x: pass', "'With'"), ('assert 1', "'Assert'"),
-    ('x = {}\nx["a"] = 1', 'plain names'), ('x = {}\nx.a = 1', 'plain names'), ('print(1)', "'Expr'"),
+    ('del x', 'not set above'), ('x = (y := 1)', "'NamedExpr'"), ('with x: pass', "'With'"), ('assert 1', "'Assert'"),
+    ('x = ()\nx[0] = 1', 'a tuple has no entry'), ('x = 1\nx.a = 1', 'an int has no entry'), ('print(1)', "'print'"),
+    ('1 + 1', "'Expr'"),
+    ('from mmengine.config import read_base', '_base_ = '),
     ('x = b"1"', 'a bytes'), ('x = 1j', 'a complex'), ('x = ...', 'not config data'), ('x = (-1) ** 0.5', 'a complex'),
     ('x = 1 | 2', 'BitOr'), ('x = ~1', 'UnaryOp'), ('x = "%s" % 1', 'Mod'), ('x = 1 + "a"', 'an int and a str'),
     ('x = 1 / 0', 'division by zero'), ('x = [1][5]', 'out of range'),
@@ -63,7 +65,7 @@ def test_names_with_two_underscores_are_variables_only(data):
     ('x = _base_', 'not set'),
     ('x = "{{ fileBaseName }}"', "Did you mean 'fileBasename'?"), ('x = _base_.model', 'no base'),
     ('_base_ = 1', 'file name'),
-    ('_base_ = "a.py"\n_base_ = "b.py"', 'more than once'), ('x = 1 @ 2', 'MatMult'), ('x = int("1")', "'int'"),
+    ('_base_ = "a.py"\n_base_ = "b.py"', 'more than once'), ('x = 1 @ 2', 'MatMult'), ('x = int("one")', 'invalid literal'),
     ('x\0', 'not Python'),
 ])
 def test_everything_that_is_not_data_is_refused_with_its_line_and_a_remedy(refused, text, found):

@@ -27,7 +27,7 @@ def test_base_values_can_be_read_in_three_ways(data, line, base):
     ('x = "{{ _base_.modle }}"', "Did you mean 'model'?"), ('x = _base_.model.depht', "Did you mean 'depth'?"),
     ('x = "{{ _base_.model }}"', 'no string can hold'), ('x = data_root', 'Write _base_.data_root'),
     ('x = {{ _base_.model.strides.7 }}', 'range'),
-    ('x = _base_.model.strides.a', 'cannot be looked up'), ('x = {{_base_.model.depth.x}}', 'cannot be looked up'),
+    ('x = _base_.model.strides.a', "'.a' of a list"), ('x = {{_base_.model.depth.x}}', 'cannot be looked up'),
     ('x = ({{_base_.model}})()', 'cannot be called'), ('x = a{{_base_.model}}', 'a{{ _base_.model }}'),
 ])
 def test_a_wrong_reference_is_refused(refused, text, found):
