@@ -27,7 +27,7 @@ def find_problems(make: Callable, arguments: Mapping[str, Any], given: Collectio
         make: its class or function.
         arguments: from the config.
         given: names of those that the program adds.
-        factory: the first argument comes later, and so may others.
+        factory: the first argument comes later, unless it has a default, and so may others.
     """
     accepted = accepted_arguments(make, skip_first=factory)
     if accepted is None:
@@ -57,7 +57,9 @@ def accepted_arguments(make: Callable, skip_first: bool) -> Optional[Dict[str, i
     for constructor in constructors:
         if constructor is object and len(constructors) > 1:
             break  # whoever got here has `**kwargs`, and object takes none of them
-        parameters = list(inspect.signature(constructor).parameters.values())[1 if skip_first else 0:]
+        parameters = list(inspect.signature(constructor).parameters.values())
+        if skip_first and parameters and parameters[0].default is inspect.Parameter.empty:
+            del parameters[0]
         hints = hints_of(constructor.__init__ if inspect.isclass(constructor) else constructor)
         for p in parameters:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):

@@ -18,7 +18,7 @@ from mmcv_need.optim.param_groups import Paramwise, parameter_groups
 from mmcv_need.refusals import refusal
 from mmcv_need.registry import Registry, build
 
-OPTIMIZERS = Registry('OPTIMIZERS')
+OPTIMIZERS = Registry('OPTIMIZERS', factories=True)
 # What torch has and a detector cannot be trained with.
 UNSUITED = {'LBFGS': 'it evaluates the loss several times a step', 'SparseAdam': 'it takes sparse gradients only',
             'Muon': 'it takes matrices only, and a detector has biases and convolutions'}
@@ -29,9 +29,9 @@ OPTIONS = ('paramwise_cfg', 'constructor')  # of the section, but not of the opt
 for _name, _class in vars(torch.optim).items():
     if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer \
             and _name not in UNSUITED and not _name.startswith('NpuFused'):  # old Ascend builds of torch have those here
-        OPTIMIZERS.register_module(_name, module=_class, factory=True)
+        OPTIMIZERS.register_module(_name, module=_class)
 for _name in FUSED:
-    OPTIMIZERS.register_module(_name, module=fused(_name), factory=True)
+    OPTIMIZERS.register_module(_name, module=fused(_name))
 
 
 def build_optimizer(model: nn.Module, config: Any, key: str = 'optimizer') -> torch.optim.Optimizer:

@@ -28,21 +28,27 @@ LAZY = object()  # a part that stays config data, to be built later by whoever o
 
 
 class Component(NamedTuple):
-    """An entry of the table. `factory`: building gives a callable that still waits for its first argument."""
+    """An entry of the table."""
     make: Callable[..., Any]
     registry: Registry
     parts: Mapping[str, Any]
-    factory: bool
 
 
 _TABLE: Dict[str, Component] = {}
 
 
 class Registry:
-    """A kind of component. `'SSDHead' in HEADS`, `HEADS.get('SSDHead')`, `@HEADS.register_module()`."""
+    """A kind of component. `'SSDHead' in HEADS`, `HEADS.get('SSDHead')`, `@HEADS.register_module()`.
 
-    def __init__(self, name: str):
+    Args:
+        name: of the kind.
+        factories: whether building gives callables that make objects later, with the arguments that the config gives: of
+            those that wait for something, such as a norm for the number of channels, the first argument is the program's.
+    """
+
+    def __init__(self, name: str, factories: bool = False):
         self.name = name
+        self.factories = factories
 
     def __repr__(self) -> str:
         return f'Registry({self.name})'
@@ -62,7 +68,7 @@ class Registry:
         return entry.make if entry is not None and entry.registry is self else None
 
     def register_module(self, name: Optional[str] = None, force: bool = False, module: Optional[Callable] = None, *,
-                        parts: Optional[Mapping[str, Any]] = None, factory: bool = False) -> Callable:
+                        parts: Optional[Mapping[str, Any]] = None) -> Callable:
         """Register a class or function, as a decorator or by `module=`. A taken name is an error unless `force`."""
         def register(make: Callable) -> Callable:
             key = name or make.__name__
@@ -70,7 +76,7 @@ class Registry:
                 taken = _TABLE[key]
                 raise KeyError(f"'{key}' is already registered in {taken.registry.name} by {taken.make.__module__}; "
                                f'choose another name, or force=True to replace it')
-            _TABLE[key] = Component(make, self, parts or {}, factory)
+            _TABLE[key] = Component(make, self, parts or {})
             return make
         return register if module is None else register(module)
 
@@ -163,13 +169,13 @@ class _Builder:
         if entry is None:
             return None
         arguments = {name: item for name, item in value.items() if name != 'type'}
-        return self._call(entry.make, entry.parts, arguments, key, given, entry.factory)
+        return self._call(entry.make, entry.parts, arguments, key, given, getattr(entry.registry, 'factories', False))
 
     def _find(self, name: Any, key: str, kind: Any) -> Optional[Component]:
         type_key = f'{key}.type'.lstrip('.')
         if inspect.isclass(name):  # API users may give the class itself
             entry = _TABLE.get(name.__name__)
-            return entry if entry and entry.make is name else Component(name, kind, {}, False)
+            return entry if entry and entry.make is name else Component(name, kind, {})
         known = kind.module_dict if isinstance(kind, Registry) else _TABLE
         if not isinstance(name, str):
             return self.fail(type_key, f'expected the name of a component, not {name!r}')

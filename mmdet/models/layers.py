@@ -2,34 +2,9 @@
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
-from typing import Callable, Optional
 
 import torch
 from torch import Tensor, nn
-
-from mmdet.models.builder import NORM_LAYERS
-
-NormFactory = Callable[[int], nn.Module]  # channels -> layer
-
-
-@NORM_LAYERS.register_module('BN', factory=True)
-def batch_norm(num_features: int, eps: float = 1e-5, momentum: float = 0.1, requires_grad: bool = True) -> nn.BatchNorm2d:
-    """`norm_cfg = dict(type='BN')`. `requires_grad`: whether scale and shift learn."""
-    layer = nn.BatchNorm2d(num_features, eps=eps, momentum=momentum)
-    for parameter in layer.parameters():
-        parameter.requires_grad = requires_grad
-    return layer
-
-
-def conv_module(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0,
-                norm: Optional[NormFactory] = None) -> nn.Sequential:
-    """Convolution, norm if any, ReLU; keys `conv.*` and `bn.*` as in MMDetection's checkpoints."""
-    layers = OrderedDict(conv=nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=norm is None))
-    if norm is not None:
-        layers['bn'] = norm(out_channels)
-    layers['activate'] = nn.ReLU(inplace=True)
-    return nn.Sequential(layers)
 
 
 class L2Norm(nn.Module):

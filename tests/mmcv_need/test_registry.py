@@ -286,8 +286,8 @@ def test_an_untyped_class_says_its_parts_itself(config):
 
 
 def test_a_factory_waits_for_its_first_argument(config, monkeypatch):
-    painters = Registry('PAINTERS')
-    painters.register_module(module=paint, factory=True)
+    painters = Registry('PAINTERS', factories=True)
+    painters.register_module(module=paint)
     made = build(config("p = dict(type='paint', color='red')"), painters, key='p', coats=2)
     assert isinstance(made, functools.partial) and made('car') == ('car', 'red', 2)
     with pytest.raises(ConfigError, match=r"garage.py:1: p.colour: paint .* Did you mean 'color'"):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mmcv_need.errors import ConfigError
 from mmdet.models.builder import BACKBONES, INITIALIZERS, NORM_LAYERS
-from mmdet.models.layers import NormFactory, kaiming_normal
+from mmdet.models.layers import kaiming_normal
+from mmdet.models.norms import NormFactory
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # (convolutions, channels) of VGG-16
 FC_CHANNELS = 1024

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from mmcv_need.errors import ConfigError
 from mmdet.models.builder import NECKS, NORM_LAYERS
-from mmdet.models.layers import L2Norm, NormFactory, conv_module, xavier_uniform
+from mmdet.models.conv_module import ConvModule
+from mmdet.models.layers import L2Norm, xavier_uniform
+from mmdet.models.norms import NormFactory
 
 
 @NECKS.register_module(parts=dict(norm_cfg=NORM_LAYERS))
@@ -45,8 +47,8 @@ class SSDNeck(nn.Module):
         for i, channels in enumerate(out_channels[len(in_channels):]):
             kernel_size = last_kernel_size if i == added - 1 else 3
             self.extra_layers.append(nn.Sequential(
-                conv_module(previous, channels // 2, 1, norm=norm_cfg),
-                conv_module(channels // 2, channels, kernel_size, level_strides[i], level_paddings[i], norm=norm_cfg)))
+                ConvModule(previous, channels // 2, 1, norm_cfg=norm_cfg),
+                ConvModule(channels // 2, channels, kernel_size, level_strides[i], level_paddings[i], norm_cfg=norm_cfg)))
             previous = channels
         xavier_uniform(self.extra_layers)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdet.models.layers import L2Norm, batch_norm, conv_module, xavier_uniform
+from mmdet.models.layers import L2Norm, xavier_uniform
 
 
 def test_l2_norm_gives_the_published_numbers():
@@ -45,20 +45,6 @@ def test_l2_norm_learns_a_weight_for_each_channel_that_begins_at_the_scale():
     with torch.no_grad():
         layer.weight[1] = 0
     assert layer(torch.ones(1, 3, 1, 1)).flatten().tolist() == pytest.approx([12 / 3**.5, 0., 12 / 3**.5])
-
-
-def test_a_conv_module_is_convolution_norm_relu_with_the_keys_of_checkpoints():
-    assert list(conv_module(3, 4, 3).state_dict()) == ['conv.weight', 'conv.bias']
-    module = conv_module(3, 4, 3, stride=2, padding=1, norm=batch_norm)
-    assert list(module.state_dict()) == ['conv.weight', 'bn.weight', 'bn.bias', 'bn.running_mean', 'bn.running_var',
-                                         'bn.num_batches_tracked']
-    out = module(torch.randn(2, 3, 9, 9))
-    assert out.shape == (2, 4, 5, 5) and out.min() == 0
-
-
-def test_a_norm_can_be_kept_from_learning():
-    assert [p.requires_grad for p in batch_norm(4, requires_grad=False).parameters()] == [False, False]
-    assert [p.requires_grad for p in batch_norm(4).parameters()] == [True, True]
 
 
 def test_xavier_uniform_draws_within_its_bound_and_zeroes_biases():

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from mmcv_need.errors import ConfigError
-from mmdet.models.layers import batch_norm
 from mmdet.models.necks.ssd_neck import SSDNeck
+from mmdet.models.norms import batch_norm
 
 SSD300 = {'in_channels': (512, 1024), 'out_channels': (512, 1024, 512, 256, 256, 256), 'level_strides': (2, 2, 1, 1),
           'level_paddings': (1, 1, 0, 0)}
@@ -46,7 +46,7 @@ def test_each_added_level_is_a_1x1_convolution_to_half_the_channels_and_a_3x3_co
         'l2_norm.weight': (8,),
         'extra_layers.0.0.conv.weight': (4, 16, 1, 1), 'extra_layers.0.0.conv.bias': (4,),
         'extra_layers.0.1.conv.weight': (8, 4, 3, 3), 'extra_layers.0.1.conv.bias': (8,)}
-    assert [type(layer) for layer in neck.extra_layers[0][0]] == [nn.Conv2d, nn.ReLU]
+    assert [type(layer) for layer in neck.extra_layers[0][0].children()] == [nn.Conv2d, nn.ReLU]
 
 
 def test_an_added_level_reads_the_one_before_it():

@@ -7,7 +7,7 @@ from torch import nn
 
 from mmcv_need.errors import ConfigError
 from mmdet.models.backbones.ssd_vgg import SSDVGG, scaled
-from mmdet.models.layers import batch_norm
+from mmdet.models.norms import batch_norm
 
 CONVOLUTIONS = {  # index in `features`: channels out, in, kernel; from VGG-16's configuration D and SSD, sec. 3
     0: (64, 3, 3), 2: (64, 64, 3), 5: (128, 64, 3), 7: (128, 128, 3), 10: (256, 128, 3), 12: (256, 256, 3),
