@@ -31,6 +31,24 @@ def fill(name, shape):
     return v.astype(np.float32)
 
 
+def fill_normed(name, shape):
+    """The same for SSDLite, which has a batch norm after almost every convolution, and whose values stay small.
+
+    Convolutions: as `fill`, the head's as all others. Norms: scale 1 + 0.1 times standard normal, shift and running mean 0.1
+    times standard normal, running variance exp(0.2 times standard normal), no batches.
+    """
+    if name.endswith('num_batches_tracked'):
+        return np.zeros(tuple(shape), np.int64)
+    v = np.random.RandomState(zlib.crc32(name.encode()) & 0xffffffff).standard_normal(tuple(shape))
+    if len(shape) == 4:
+        v *= np.sqrt(2.0 / (shape[1] * shape[2] * shape[3]))
+    elif name.endswith('running_var'):
+        v = np.exp(0.2 * v)
+    else:
+        v = 0.1 * v + name.endswith('bn.weight')
+    return v.astype(np.float32)
+
+
 def images(seed, n, h=300, w=300, scale=50.0):
     """(n, 3, h, w) float32."""
     return (np.random.RandomState(seed).standard_normal((n, 3, h, w)) * scale).astype(np.float32)

@@ -20,9 +20,14 @@ from mmdet.core.bbox.assigner import MaxIoUAssigner
 from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
 from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect
-from mmdet.models.builder import HEADS
+from mmdet.models.activations import ActFactory
+from mmdet.models.builder import ACTIVATION_LAYERS, CONV_LAYERS, HEADS, INITIALIZERS, NORM_LAYERS
+from mmdet.models.conv_module import ConvFactory
+from mmdet.models.dense_heads.ssd_layers import prediction_layers
+from mmdet.models.first_weights import Initializer, initialize
 from mmdet.models.layers import xavier_uniform
 from mmdet.models.losses.multibox_loss import multibox_loss
+from mmdet.models.norms import NormFactory
 
 
 def global_normalizer(positives: Tensor) -> Tensor:
@@ -59,7 +64,8 @@ class SSDTrainCfg:
         self.neg_pos_ratio = neg_pos_ratio
 
 
-@HEADS.register_module(parts=dict(anchor_generator=ANCHOR_GENERATORS, bbox_coder=BBOX_CODERS))
+@HEADS.register_module(parts=dict(anchor_generator=ANCHOR_GENERATORS, bbox_coder=BBOX_CODERS, conv_cfg=CONV_LAYERS,
+                                  norm_cfg=NORM_LAYERS, act_cfg=ACTIVATION_LAYERS, init_cfg=INITIALIZERS))
 class SSDHead(nn.Module):
     """Scores and offsets of all default boxes.
 
@@ -70,16 +76,26 @@ class SSDHead(nn.Module):
         num_classes: C, without background.
         loss_normalizer: 'device' divides each device's losses by its own positives, as MMDetection does. 'global' divides by
             their mean over all devices, so that several devices compute what one would of the whole batch.
+        stacked_convs: convolutions of `feat_channels` channels before the last one, on every level.
+        feat_channels: of those.
+        use_depthwise: whether convolutions are depthwise separable, as in SSDLite.
+        conv_cfg, norm_cfg, act_cfg: of all convolutions but the last.
+        init_cfg: first weights; None is Xavier-uniform.
     """
 
     def __init__(self, in_channels: Sequence[int], anchor_generator: SSDAnchorGenerator,
-                 bbox_coder: Optional[DeltaXYWHBBoxCoder] = None, num_classes: int = 80, loss_normalizer: str = 'device'):
+                 bbox_coder: Optional[DeltaXYWHBBoxCoder] = None, num_classes: int = 80, loss_normalizer: str = 'device',
+                 stacked_convs: int = 0, feat_channels: int = 256, use_depthwise: bool = False,
+                 conv_cfg: Optional[ConvFactory] = None, norm_cfg: Optional[NormFactory] = None,
+                 act_cfg: Optional[ActFactory] = None, init_cfg: Optional[Initializer] = None):
         super().__init__()
         if len(in_channels) != anchor_generator.num_levels:
             raise ConfigError(f'in_channels has {len(in_channels)} levels, anchor_generator {anchor_generator.num_levels}; '
                               f'expected as many')
         if num_classes < 1:
             raise ConfigError(f'num_classes must be at least 1, not {num_classes}')
+        if stacked_convs < 0 or feat_channels < 1:
+            raise ConfigError(f'expected stacked_convs >= 0 and feat_channels >= 1, not {stacked_convs} and {feat_channels}')
         if loss_normalizer not in NORMALIZERS:
             raise ConfigError(f"loss_normalizer: expected {' or '.join(map(repr, NORMALIZERS))}, not {loss_normalizer!r}")
         self.num_classes = num_classes
@@ -87,10 +103,12 @@ class SSDHead(nn.Module):
         self.anchor_generator = anchor_generator
         self.bbox_coder = bbox_coder or DeltaXYWHBBoxCoder(target_stds=(0.1, 0.1, 0.2, 0.2))
         per_cell = list(zip(in_channels, anchor_generator.num_base_anchors))
-        self.cls_convs = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(channels, k * (num_classes + 1), 3, padding=1)) for channels, k in per_cell)
-        self.reg_convs = nn.ModuleList(nn.Sequential(nn.Conv2d(channels, k * 4, 3, padding=1)) for channels, k in per_cell)
-        xavier_uniform(self)
+        settings = dict(stacked_convs=stacked_convs, feat_channels=feat_channels, use_depthwise=use_depthwise,
+                        conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.cls_convs, self.reg_convs = (
+            nn.ModuleList(prediction_layers(channels, k * size, **settings) for channels, k in per_cell)
+            for size in (num_classes + 1, 4))
+        initialize(self, init_cfg or xavier_uniform)
 
     def forward(self, levels: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
         """Features (N, c, h, w) of each level -> scores (N, A, C+1) and offsets (N, A, 4), levels one after the other."""

@@ -9,13 +9,16 @@ from typing import Optional, Sequence, Tuple
 from torch import Tensor, nn
 
 from mmcv_need.errors import ConfigError
-from mmdet.models.builder import NECKS, NORM_LAYERS
-from mmdet.models.conv_module import ConvModule
+from mmdet.models.activations import ActFactory
+from mmdet.models.builder import ACTIVATION_LAYERS, CONV_LAYERS, INITIALIZERS, NECKS, NORM_LAYERS
+from mmdet.models.conv_module import ConvFactory, ConvModule, DepthwiseSeparableConvModule
+from mmdet.models.first_weights import Initializer, initialize
 from mmdet.models.layers import L2Norm, xavier_uniform
 from mmdet.models.norms import NormFactory
 
 
-@NECKS.register_module(parts=dict(norm_cfg=NORM_LAYERS))
+@NECKS.register_module(parts=dict(conv_cfg=CONV_LAYERS, norm_cfg=NORM_LAYERS, act_cfg=ACTIVATION_LAYERS,
+                                  init_cfg=INITIALIZERS))
 class SSDNeck(nn.Module):
     """Appends levels to the backbone's features, each a 1x1 and a 3x3 convolution.
 
@@ -25,12 +28,17 @@ class SSDNeck(nn.Module):
         level_strides, level_paddings: of each added level's 3x3 convolution.
         l2_norm_scale: initial length of the first feature's vectors; None does not normalise it.
         last_kernel_size: kernel of the last added level (4 for SSD512).
+        use_depthwise: whether the 3x3 convolutions are depthwise separable, as in SSDLite.
+        conv_cfg: which convolution; None is the ordinary one.
         norm_cfg: a norm after each convolution, dict(type='BN'); None as published.
+        act_cfg: what follows.
+        init_cfg: first weights of the convolutions; None is Xavier-uniform.
     """
 
     def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int], level_strides: Sequence[int],
                  level_paddings: Sequence[int], l2_norm_scale: Optional[float] = 20.0, last_kernel_size: int = 3,
-                 norm_cfg: Optional[NormFactory] = None):
+                 use_depthwise: bool = False, conv_cfg: Optional[ConvFactory] = None, norm_cfg: Optional[NormFactory] = None,
+                 act_cfg: Optional[ActFactory] = nn.ReLU, init_cfg: Optional[Initializer] = None):
         super().__init__()
         added = len(out_channels) - len(in_channels)
         if added < 1 or list(out_channels[:len(in_channels)]) != list(in_channels):
@@ -43,14 +51,16 @@ class SSDNeck(nn.Module):
         if l2_norm_scale:
             self.l2_norm = L2Norm(in_channels[0], l2_norm_scale)
         self.extra_layers = nn.ModuleList()
+        settings = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        wide = DepthwiseSeparableConvModule if use_depthwise else ConvModule
         previous = out_channels[len(in_channels) - 1]
         for i, channels in enumerate(out_channels[len(in_channels):]):
             kernel_size = last_kernel_size if i == added - 1 else 3
             self.extra_layers.append(nn.Sequential(
-                ConvModule(previous, channels // 2, 1, norm_cfg=norm_cfg),
-                ConvModule(channels // 2, channels, kernel_size, level_strides[i], level_paddings[i], norm_cfg=norm_cfg)))
+                ConvModule(previous, channels // 2, 1, **settings),
+                wide(channels // 2, channels, kernel_size, level_strides[i], level_paddings[i], **settings)))
             previous = channels
-        xavier_uniform(self.extra_layers)
+        initialize(self.extra_layers, init_cfg or xavier_uniform)
 
     def forward(self, features: Sequence[Tensor]) -> Tuple[Tensor, ...]:
         """The backbone's features, the first of them normalised, and the added ones, each smaller than the last."""

@@ -26,7 +26,9 @@ def load(name='ssd_demo.py', **changes):
     return canonical(cfg)
 
 
-@pytest.mark.parametrize('name, side', [('ssd300_coco.py', 300), ('ssd512_voc0712.py', 512), ('ssd_demo.py', 160)])
+@pytest.mark.parametrize('name, side', [
+    ('ssd300_coco.py', 300), ('ssd512_voc0712.py', 512), ('ssd_demo.py', 160),
+    ('ssdlite_mobilenetv2_scratch_600e_coco.py', 320)])
 @pytest.mark.parametrize('section', ['train', 'val', 'test'])
 def test_the_pipelines_of_shipped_configs_make_pictures_of_one_size(name, side, section):
     assert try_pipelines(load(name), section) == ([], [(side, side)])

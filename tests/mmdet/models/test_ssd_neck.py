@@ -70,3 +70,18 @@ def test_biases_begin_at_zero():
 def test_levels_that_do_not_add_up_are_refused(options, word):
     with pytest.raises(ConfigError, match=word):
         SSDNeck(**{**SMALL, **options})
+
+
+def test_ssdlites_wide_convolutions_are_depthwise_separable_with_its_norms_and_activations():
+    neck = SSDNeck(**SMALL, l2_norm_scale=None, use_depthwise=True, norm_cfg=batch_norm, act_cfg=nn.ReLU6)
+    first, second = neck.extra_layers[0]
+    assert first.conv.kernel_size == (1, 1) and second.depthwise_conv.conv.groups == 4
+    assert second.depthwise_conv.conv.stride == (2, 2) and second.pointwise_conv.conv.stride == (1, 1)
+    kinds = nn.BatchNorm2d, nn.ReLU6, nn.ReLU
+    assert [sum(isinstance(layer, kind) for layer in neck.modules()) for kind in kinds] == [3, 3, 0]
+
+
+def test_init_cfg_takes_the_place_of_xaviers_weights():
+    neck = SSDNeck(**SMALL, init_cfg=lambda module: [nn.init.ones_(conv.weight) for conv in module.modules()
+                                                     if isinstance(conv, nn.Conv2d)])
+    assert neck.extra_layers[0][1].conv.weight.unique().tolist() == [1]
