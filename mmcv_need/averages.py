@@ -34,3 +34,8 @@ def separated(checkpoint: Mapping[str, Any]) -> Dict[str, Any]:
 def learning_weights(checkpoint: Mapping[str, Any]) -> Dict[str, Tensor]:
     """What training goes on from: the weights that learn where there is an average, else those that there are."""
     return {**state_dict_of(checkpoint), **checkpoint.get('training_state_dict', {})}
+
+
+def evaluated_weights(checkpoint: Mapping[str, Any]) -> Dict[str, Tensor]:
+    """What is evaluated and deployed: the average where there is one, else the weights that there are."""
+    return state_dict_of(separated(checkpoint))

@@ -27,7 +27,7 @@ from mmcv_need.finiteness import first_not_finite
 from mmcv_need.optim.optimizer_state import load_by_name
 from mmcv_need.place_in_run import PlaceInRun, place_of
 from mmcv_need.random_state import random_state, set_random_state
-from mmcv_need.weights import current_keys, load_weights
+from mmcv_need.weights import current_weights, load_weights
 
 # As what is wrong with a file shows: a tensor may be said to be larger than any memory, a count than any integer.
 WRONG = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -189,7 +189,7 @@ def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], we
     module = runner.model.module
     scheduled = {setting for hook in runner.hooks for setting in getattr(hook, 'moves', ())}
     try:
-        note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_keys(module, weights), module,
+        note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_weights(module, weights), module,
                             scheduled)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error

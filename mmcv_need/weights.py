@@ -11,14 +11,34 @@ from mmcv_need.finiteness import first_not_finite
 
 Shape = Tuple[int, ...]
 ROWS = 12  # that a table spends on one kind of mismatch
+NESTED = ('state_dict', 'model', 'model_state_dict', 'model_state')  # where checkpoints have their weights
+DEPTH = 3  # of such in such
+WRAPPED = re.compile(r'^(module\.)+')  # of (several) wrappers for several devices
+COMPILED = '_orig_mod.'  # of torch.compile, around the model or a part of it
+WHOLE = ('model.', 'detector.')  # of programs whose model is a part of something
 
 
 def state_dict_of(checkpoint: Mapping[str, Any]) -> Dict[str, Tensor]:
-    """The weights of a checkpoint, or of a bare state dict, without the prefix that wrappers add."""
-    state = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(state, dict):
-        raise CheckpointError(f"'state_dict' of the checkpoint is a {type(state).__name__}; expected a dict of tensors")
-    return {re.sub(r'^module\.', '', str(key)): value for key, value in state.items() if isinstance(value, Tensor)}
+    """The weights of a checkpoint, or of a bare state dict, without what wrappers add to their names.
+
+    Weights stand at `state_dict`, as MMCV's and MMEngine's do, or at one of `NESTED`. A prefix of `WHOLE` is cut off if all
+    weights have it, since a model may have a part of such a name.
+
+    Raises:
+        CheckpointError: they are nothing of the kind.
+    """
+    state: Any = checkpoint
+    for _ in range(DEPTH):
+        state = next((state[key] for key in NESTED if isinstance(state.get(key), dict)), state)
+    if 'state_dict' in state and not isinstance(state['state_dict'], Tensor):
+        raise CheckpointError(f"'state_dict' of the checkpoint is a {type(state['state_dict']).__name__}; expected a dict of "
+                              f'tensors')
+    weights = {WRAPPED.sub('', str(key).replace(COMPILED, '')): value for key, value in state.items()
+               if isinstance(value, Tensor)}
+    for prefix in WHOLE:
+        if weights and all(key.startswith(prefix) for key in weights):
+            weights = {key[len(prefix):]: value for key, value in weights.items()}
+    return weights
 
 
 class Mismatch(NamedTuple):
@@ -70,12 +90,14 @@ def _text(shape: Shape) -> str:
     return 'x'.join(map(str, shape)) or 'one number'
 
 
-def current_keys(model: nn.Module, state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
-    """A state dict under the names that a model has today, in the file's order.
+def current_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+    """A state dict under the names and in the forms that a model has today, in the file's order.
 
-    A model that knows older names of its weights has a function `current_key(key) -> key`.
+    A model that knows other forms of its weights has a function `current_form(state) -> state`; one that knows older names, a
+    function `current_key(key) -> key`.
     """
     own, rename = model.state_dict(), getattr(model, 'current_key', lambda key: key)
+    state = getattr(model, 'current_form', dict)(state)
     return {key if key in own else rename(key): value for key, value in state.items()}
 
 
@@ -92,7 +114,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, str
         CheckpointError: nothing fits; a tensor that fits has numbers that are NaN or infinite; or, if strict, anything does not
             fit.
     """
-    own, state = model.state_dict(), current_keys(model, state)
+    own, state = model.state_dict(), current_weights(model, state)
     fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     mismatch = Mismatch(
         missing={key: tuple(value.shape) for key, value in own.items()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mmcv_need.errors import CheckpointError, ConfigError
 from mmcv_need.hooks.hook import Hook
-from mmcv_need.weights import current_keys, state_dict_of
+from mmcv_need.weights import current_weights, state_dict_of
 
 
 class WeightAveragingHook(Hook):
@@ -98,8 +98,8 @@ class WeightAveragingHook(Hook):
         """
         self._start(runner)
         network = runner.model.module
-        own, learning = network.state_dict(keep_vars=True), current_keys(network, checkpoint.get('training_state_dict', {}))
-        averages = current_keys(network, state_dict_of(checkpoint)) if learning else {}
+        own, learning = network.state_dict(keep_vars=True), current_weights(network, checkpoint.get('training_state_dict', {}))
+        averages = current_weights(network, state_dict_of(checkpoint)) if learning else {}
         for name, value in learning.items():
             if name not in own or own[name].shape != value.shape:
                 raise CheckpointError(f"training_state_dict: '{name}' of shape {tuple(value.shape)} does not fit the network")

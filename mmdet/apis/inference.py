@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from mmcv_need import device as devices
+from mmcv_need.averages import evaluated_weights
 from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.config import Config
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.errors import ConfigError
 from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build, check
-from mmcv_need.weights import load_weights, state_dict_of
+from mmcv_need.weights import load_weights
 from mmdet.apis.checks import require
 from mmdet.apis.classes import label_names
 from mmdet.apis.dataset_lists import first_dataset
@@ -79,7 +80,7 @@ def load_detector(cfg: Config, checkpoint: Optional[str]) -> Tuple[nn.Module, Ma
     content = {} if checkpoint is None else read_checkpoint(local_file(checkpoint))
     network = build(cfg, DETECTORS, key='model')
     if checkpoint is not None:
-        load_weights(network, state_dict_of(content), checkpoint, strict=True)
+        load_weights(network, evaluated_weights(content), checkpoint, strict=True)
     return network, content.get('meta') or {}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Optional
 import torch
 from torch import nn
 
+from mmcv_need.averages import evaluated_weights
 from mmcv_need.builder import build_optimizer
 from mmcv_need.checkpoint import Loaded, read_checkpoint
 from mmcv_need.compiling import Compiling
@@ -21,7 +22,7 @@ from mmcv_need.precision import Precision
 from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build
 from mmcv_need.stop_signals import listening
-from mmcv_need.weights import load_weights, state_dict_of
+from mmcv_need.weights import load_weights
 from mmdet.apis.classes import check_classes
 from mmdet.apis.dataset_check import check_before_run
 from mmdet.apis.datasets import build_val_losses
@@ -77,7 +78,7 @@ def train_detector(model: nn.Module, dataset: Any, cfg: Config, *, device: torch
     if resume_from:
         runner.resume(*resume_from, about=about)
     elif cfg.get('load_from'):
-        mismatch = load_weights(model, state_dict_of(read_checkpoint(local_file(cfg.load_from))), cfg.load_from)
+        mismatch = load_weights(model, evaluated_weights(read_checkpoint(local_file(cfg.load_from))), cfg.load_from)
         logger.info('load_from %s%s', cfg.load_from, f':\n{mismatch.table()}' if any(mismatch) else '')
     workflow = workflow_of(cfg)
     loaders = {'train': loader_of(dataset, 'train', cfg, data, runner)}

@@ -5,9 +5,10 @@ import warnings
 
 from torch import nn
 
+from mmcv_need.averages import evaluated_weights
 from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.pretrained import address_of, local_file
-from mmcv_need.weights import load_weights, state_dict_of
+from mmcv_need.weights import load_weights
 from mmdet.models.builder import INITIALIZERS
 
 
@@ -34,7 +35,7 @@ class Pretrained:
         address_of(checkpoint)
 
     def __call__(self, module: nn.Module) -> None:
-        state = state_dict_of(read_checkpoint(self.path))
+        state = evaluated_weights(read_checkpoint(self.path))
         cut = {key[len(self.prefix):]: value for key, value in state.items() if key.startswith(self.prefix)}
         lacking = load_weights(module, cut, self.path)._replace(unexpected={})
         if any(lacking):

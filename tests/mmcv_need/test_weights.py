@@ -14,6 +14,37 @@ def test_the_prefix_of_wrappers_is_taken_off():
         ['a.weight', 'b.module.weight']
 
 
+STATE = {'backbone.a.weight': torch.ones(2), 'neck.module.weight': torch.zeros(1)}
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.', 'module.module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.',
+                                    'model.', 'module.model.', 'detector.'])
+@pytest.mark.parametrize('keys', [(), ('state_dict',), ('model',), ('model_state_dict',), ('state_dict', 'state_dict'),
+                                  ('model', 'state_dict')])
+def test_weights_are_found_wherever_they_stand_and_whatever_wraps_them(prefix, keys):
+    checkpoint = {f'{prefix}{key}': value for key, value in STATE.items()}
+    for key in reversed(keys):
+        checkpoint = {key: checkpoint, 'epoch': 3}
+    found = state_dict_of(checkpoint)
+    assert list(found) == list(STATE) and all(found[key] is STATE[key] for key in STATE)
+
+
+def test_compiled_parts_have_their_names():
+    assert list(state_dict_of({'backbone._orig_mod.a': torch.ones(1)})) == ['backbone.a']
+
+
+def test_a_part_of_a_model_that_is_called_model_stays():
+    assert list(state_dict_of({'model.a': torch.ones(1), 'head.b': torch.ones(1)})) == ['model.a', 'head.b']
+
+
+def test_a_file_that_holds_itself_ends():
+    checkpoint = {'a': torch.ones(1)}
+    checkpoint['state_dict'] = checkpoint
+    assert list(state_dict_of({'state_dict': {'model': {'x.y': torch.ones(1)}}})) == ['x.y']
+    with pytest.raises(CheckpointError, match="'state_dict' of the checkpoint is a dict"):
+        state_dict_of(checkpoint)
+
+
 def test_a_bare_state_dict_is_a_checkpoint_too():
     assert list(state_dict_of({'a.weight': torch.ones(2), 'version': 3})) == ['a.weight']
 
