@@ -2,60 +2,23 @@
 
     python calc_fps.py work_dirs/ssd300_coco/20261122_120000.log.json 8 32
 
-The arguments are the log, the number of cards and the batch per card. One line is printed for each evaluated epoch and
-one for their mean, as Python dicts; the last line is the answer. The rate of an epoch is the mean of `cards * batch /
-time` over its train records after iteration 50, when caches and compilers have warmed up. Lines that begin with `#` say
-what else is worth knowing: total images divided by total time, and how a figure was found where that rule gives none.
+The arguments are the log (ours, MMCV's, or MMEngine's scalars.json), the number of cards and the batch per card. One line is
+printed for each evaluated epoch and one for their mean, as Python dicts; the last line is the answer. The rate of an epoch is
+the mean of `cards * batch / time` over its train records after iteration 50, when caches and compilers have warmed up. Lines
+that begin with `#` say what else is worth knowing: total images divided by total time, and how a figure was found where that
+rule gives none.
 """
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
+from mmcv_need.errors import LogError
+from mmcv_need.run_logs import read_records
+
 WARM_UP = 50  # iterations at the start of an epoch whose records do not count
-MOST = 10**9  # a larger number is a mistake, in the log or on the command line
+MOST = 10**9  # a larger number is a mistake on the command line
 USAGE = 'usage: python calc_fps.py LOG.json CARDS BATCH_PER_CARD'
-
-
-class LogError(ValueError):
-    """The command line or the log cannot be used; the message is one line."""
-
-
-def read_records(path: str) -> list[dict[str, Any]]:
-    """The train and val records of a log in order; the meta line, which has no `mode`, is left out."""
-    records = []
-    try:
-        with open(path, encoding='utf-8') as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    record = parse_record(line, f'{path}:{number}')
-                    if record.get('mode') in ('train', 'val'):
-                        records.append(record)
-    except (OSError, UnicodeDecodeError) as error:
-        raise LogError(f'{path}: cannot be read: {getattr(error, "strerror", None) or "not a text file"}') from None
-    if not any(record['mode'] == 'train' for record in records):
-        raise LogError(f'{path}: has no train record (a line with "mode": "train")')
-    return records
-
-
-def parse_record(line: str, where: str) -> dict[str, Any]:
-    """One line of the log; a train record is sure to have a whole `iter` >= 1 and a `time` >= 0 in seconds."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        raise LogError(f'{where}: not JSON; give the .log.json of a run, not its .log') from None
-    if not isinstance(record, dict):
-        raise LogError(f'{where}: expected a JSON object, got {type(record).__name__}')
-    if record.get('mode') == 'train':
-        iteration, seconds = record.get('iter'), record.get('time')
-        if type(iteration) is not int or not 1 <= iteration < MOST:
-            raise LogError(f'{where}: a train record needs a whole "iter" of 1 or more, got {iteration!r}')
-        if type(record.get('epoch', 1)) is not int:
-            raise LogError(f'{where}: the "epoch" of a train record must be a whole number, got {record["epoch"]!r}')
-        if type(seconds) not in (int, float) or not 0 <= seconds < MOST:
-            raise LogError(f'{where}: a train record needs its "time" in seconds, got {seconds!r}')
-    return record
 
 
 def split_epochs(records: list[dict[str, Any]]) -> tuple[list[list[dict[str, Any]]], list[str]]:
@@ -72,6 +35,14 @@ def split_epochs(records: list[dict[str, Any]]) -> tuple[list[list[dict[str, Any
     for record in records:
         by_number.setdefault(record.get('epoch'), []).append(record)
     return list(by_number.values()), ['# no val record in the log: the epochs are those that the train records name']
+
+
+def train_and_val(path: str) -> list[dict[str, Any]]:
+    """The records of a log that has any of training."""
+    records = read_records(path)
+    if not any(record['mode'] == 'train' for record in records):
+        raise LogError(f'{path}: has no train record (a line with "mode": "train", or of MMEngine with "iter")')
+    return records
 
 
 def mean(values: list[float]) -> float:
@@ -152,7 +123,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         path, cards, batch = parse_arguments(arguments)
-        print('\n'.join(report(read_records(path), cards, batch)))
+        print('\n'.join(report(train_and_val(path), cards, batch)))
     except LogError as error:
         print(f'calc_fps.py: {error}', file=sys.stderr)
         return 2

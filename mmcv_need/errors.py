@@ -47,6 +47,10 @@ class CheckpointError(UserError):
     """A file of weights that is missing, damaged, unreachable, or made for another model."""
 
 
+class LogError(UserError):
+    """The log of a run that cannot be read, or lacks what is asked of it."""
+
+
 class DeviceError(UserError):
     """A device that was asked for and cannot be used."""
 

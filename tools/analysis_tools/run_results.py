@@ -15,7 +15,9 @@ from typing import Any, Mapping, Sequence
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # works from a clone
 
-from calc_fps import LogError, parse_record, report
+from calc_fps import report
+from mmcv_need.errors import LogError
+from mmcv_need.run_logs import read_records
 
 METRICS = ('bbox_mAP', 'mAP', '0_bbox_mAP', '0_mAP')  # COCO, VOC, and the first of several datasets; the first that is there
 
@@ -42,28 +44,11 @@ def records_of_run(paths: Sequence[str]) -> list[dict[str, Any]]:
     """
     run: list[dict[str, Any]] = []
     for path in paths:
-        log = records_of_log(path, last=path == paths[-1])
+        log = read_records(path, unfinished=path != paths[-1])
         if log:
             begin = next((i for i, record in enumerate(run) if not comes_before(record, log[0])), len(run))
             run = run[:begin] + log
     return run
-
-
-def records_of_log(path: str, last: bool) -> list[dict[str, Any]]:
-    """The train and val records of a log. A process that was killed may have left a line unfinished; the last run did not.
-
-    Raises:
-        LogError: the log cannot be read.
-    """
-    try:
-        with open(path, encoding='utf-8') as file:
-            lines = file.read().split('\n')
-    except (OSError, UnicodeDecodeError) as error:
-        raise LogError(f'{path}: cannot be read: {getattr(error, "strerror", None) or "not a text file"}') from None
-    if not last:
-        lines = lines[:-1]  # what follows the last newline: nothing, or the beginning of a line
-    records = [parse_record(line, f'{path}:{number}') for number, line in enumerate(lines, 1) if line.strip()]
-    return [record for record in records if record.get('mode') in ('train', 'val')]
 
 
 def comes_before(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
