@@ -18,6 +18,7 @@ from mmcv_need.errors import ConfigError, UserError
 from mmdet.apis.auto_scale_lr import cards_of_recipe, enable_auto_scale_lr, rate_doubts, samples_each, scaled_lr
 from mmdet.apis.checks import TRAINED_WITH, has_sections, require, top_level_faults
 from mmdet.apis.config_check import Findings, look_over
+from mmdet.apis.custom_imports import add_import_option, import_custom_modules
 from mmdet.apis.data_root import check_data_files, replace_data_root
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import canonical
@@ -42,6 +43,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--gpus', type=int, help='number of cards; by default as many as the learning rate is for, up to 8')
     parser.add_argument('--auto-scale-lr', action='store_true', help='as for tools/train.py')
     parser.add_argument('--count', action='store_true', help='read the annotation file of data.train, to count its pictures')
+    add_import_option(parser)
     args = parser.parse_args(arguments)
     if args.gpus is not None and args.gpus < 1:
         raise ConfigError(f'--gpus {args.gpus}: expected a number of cards, 1 or more')
@@ -66,6 +68,7 @@ def _check(path: str, args: argparse.Namespace) -> Report:
         errors += top_level_faults(cfg)
         if not has_sections(cfg):
             return Report(list(map(str, errors)), [], [])
+        import_custom_modules(cfg, args.allow_custom_imports)
         canonical(cfg)
         require(cfg, *TRAINED_WITH)
         found = look_over(cfg, 'train', *(section for section in ('val', 'test') if cfg.data.get(section) is not None))

@@ -18,6 +18,7 @@ from mmcv_need.random_state import check_seed
 from mmcv_need.registry import build
 from mmcv_need.rendezvous import LAUNCHERS, local_rank
 from mmdet.apis.checks import check_top_level
+from mmdet.apis.custom_imports import add_import_option, import_custom_modules
 from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical
 from mmdet.apis.processes import card_device, cards_of, check_cards
@@ -32,6 +33,7 @@ def add_config_options(parser: argparse.ArgumentParser, options_mean: str = '--c
                         help='change the config, e.g. data.samples_per_gpu=4 data.train.times=1')
     parser.add_argument('--options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help=f'old name of {options_mean}')
+    add_import_option(parser)
 
 
 def add_common_options(parser: argparse.ArgumentParser, options_mean: str = '--cfg-options') -> None:
@@ -58,7 +60,10 @@ def idle_options(args: argparse.Namespace, device: Any, world_size: int) -> List
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """The config of a command line, with its changes, in canonical form and checked at the top level."""
+    """The config of a command line, with its changes, in canonical form and checked at the top level.
+
+    The modules of its `custom_imports` are imported, if the command line allows that.
+    """
     if args.options and args.cfg_options:
         raise ConfigError('--options and --cfg-options cannot be used together; --options is the old name, use --cfg-options')
     cfg = Config.fromfile(args.config)
@@ -66,6 +71,7 @@ def read_config(args: argparse.Namespace) -> Config:
         replace_data_root(cfg, args.data_root)
     cfg.merge_from_dict(args.cfg_options or args.options)
     check_top_level(cfg)
+    import_custom_modules(cfg, args.allow_custom_imports)
     return canonical(cfg)
 
 

@@ -20,6 +20,7 @@ from mmcv_need.registry import build, check
 from mmcv_need.weights import load_weights
 from mmdet.apis.checks import require
 from mmdet.apis.classes import label_names
+from mmdet.apis.custom_imports import import_custom_modules
 from mmdet.apis.dataset_lists import first_dataset
 from mmdet.apis.dialects import canonical
 from mmdet.apis.test import detect, finish_batch
@@ -49,7 +50,7 @@ class Detector:
 
 
 def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None, device: str = 'auto',
-                  cfg_options: Optional[dict] = None) -> Detector:
+                  cfg_options: Optional[dict] = None, allow_custom_imports: bool = False) -> Detector:
     """A detector from a config and a checkpoint.
 
     Args:
@@ -57,9 +58,11 @@ def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None
         checkpoint: weights, and names of the classes; None leaves the network untrained.
         device: 'auto', 'npu', 'cuda', 'cpu', or one of them with a card, such as 'npu:1'.
         cfg_options: changes to the config by dotted name.
+        allow_custom_imports: whether to import the modules that the config's `custom_imports` names (custom_imports.py).
     """
     cfg = copy.deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     cfg.merge_from_dict(cfg_options or {})
+    import_custom_modules(cfg, allow_custom_imports)
     cfg = canonical(cfg)
     require(cfg, 'model.backbone', 'data.test')
     target = devices.select(device)

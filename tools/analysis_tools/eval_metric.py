@@ -12,6 +12,7 @@ from mmcv_need.config import DictAction
 from mmcv_need.logger import get_logger
 from mmdet.apis.checks import require
 from mmdet.apis.command_line import read_config
+from mmdet.apis.custom_imports import add_import_option
 from mmdet.apis.data_root import check_data_files
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.endings import run
@@ -27,6 +28,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--data-root', metavar='DIR', help='folder to use wherever the config uses its data_root')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='change the config')
+    add_import_option(parser)
     parser.set_defaults(options={})
     args = parser.parse_args(arguments)
     take_eval_options(parser, args)
