@@ -9,6 +9,7 @@ from mmdet.apis.classes import difference
 from mmdet.apis.datasets import placed
 from mmdet.datasets import DATASETS
 from mmdet.datasets.coco import CocoDataset
+from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.datasets.pictures import class_names
 
 
@@ -32,7 +33,8 @@ def named_classes(cfg: Config, section: str) -> List[Named]:
         kind = class_of(dataset)
         of_file = issubclass(kind, CocoDataset)
         given = dataset.get('classes')
-        names = given if given is not None else None if of_file else getattr(kind, 'CLASSES', None)
+        own = getattr(kind, 'CLASSES', None)
+        names = given if given is not None else None if own is COCO_CLASSES else own
         if names is not None:
             found.append(Named(key, tuple(class_names(names)), not of_file, given is not None))
     return found

@@ -12,6 +12,7 @@ from mmdet.apis.datasets import placed
 from mmdet.datasets import PIPELINES
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines import Sample
+from mmdet.datasets.pipelines.compose import apply
 
 SHAPES = ((96, 128), (128, 96))  # (h, w) of the pictures: wide, and tall
 DRAWS = 4  # of each, since much in a pipeline happens at random
@@ -88,7 +89,7 @@ def _through(cfg: Config, key: str, transforms: Sequence[Any], sample: Any) -> A
         if not isinstance(sample, Sample):
             raise _error(cfg, place, f'comes after Collect, which ends a pipeline; put {type(transform).__name__} before it')
         try:
-            sample = transform(sample)
+            sample = apply(transform, sample)
         except UserError as error:
             raise _error(cfg, place, str(error)) from error
         except OSError:  # a transform of somebody's own that reads files, and there are none of a made-up picture

@@ -30,8 +30,8 @@ class CocoDataset(AnnotatedPictures):
     Args:
         ann_file: the json.
         pipeline: transforms.
-        classes: names of the wanted categories, or a text file with one a line; None means COCO's 80 where the file has
-            them, else all of the file.
+        classes: names of the wanted categories, or a text file with one a line; None means the `CLASSES` of a class that is
+            derived from this; else COCO's 80 where the file has them, else all of the file.
         data_root: goes before `ann_file` and `img_prefix` where those are relative.
         img_prefix: folder of the pictures.
         test_mode: all pictures, without their boxes; the file need not have any, as those of COCO's test sets.
@@ -51,6 +51,8 @@ class CocoDataset(AnnotatedPictures):
         else:
             table = read_table(path, annotated=not test_mode)
         self._table = table
+        if classes is None and self.CLASSES is not COCO_CLASSES:
+            classes = self.CLASSES
         wanted = None if classes is None else class_names(classes)
         self.cat_ids, names = choose_categories(path, table.categories, wanted)
         if wanted is None and set(self.CLASSES) <= set(names):

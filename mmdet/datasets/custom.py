@@ -7,7 +7,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from mmcv_need.errors import DataError
+from mmcv_need.errors import ConfigError, DataError
 from mmcv_need.serialization.json_files import read_json
 from mmcv_need.serialization.pickles import load_pickle
 from mmdet.core.evaluation.mean_ap import area_under_curve
@@ -29,22 +29,32 @@ class CustomDataset(AnnotatedPictures):
 
     The last two may be absent, and in a test all of `ann`. Ignored boxes without labels are of no class.
 
+    A dataset of somebody's own derives from this and overrides, as in MMDetection, `load_annotations`, which makes that list of
+    whatever file there is; or `get_ann_info` beside it, where the list has no `ann`; and sets `CLASSES`.
+
     Args:
         ann_file: the list, as .json or .pkl.
         pipeline: transforms.
-        classes: names of the labels, or a text file with one a line.
+        classes: names of the labels, or a text file with one a line; None means the `CLASSES` of the class.
         data_root: goes before `ann_file` and `img_prefix` where those are relative.
         img_prefix: folder of the pictures.
         test_mode: all pictures, without their boxes.
         filter_empty_gt: whether training leaves out pictures without boxes.
         bad_data: whether a record that cannot be used is an 'error', or to be left out: 'skip'.
-    """
 
-    def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str]],
+    Attributes:
+        data_infos: the records of the pictures that are used.
+    """
+    CLASSES: Optional[Sequence[str]] = None
+
+    def __init__(self, ann_file: str, pipeline: Sequence[Any], classes: Union[str, Sequence[str], None] = None,
                  data_root: Optional[str] = None, img_prefix: str = '', test_mode: bool = False, filter_empty_gt: bool = True,
                  bad_data: str = 'error'):
-        path, names = os.path.join(data_root or '', ann_file), class_names(classes)
-        records = load_list(path)
+        path, names = os.path.join(data_root or '', ann_file), class_names(self._named(classes))
+        self.CLASSES, self.data_infos = tuple(names), self.load_annotations(path)
+        records = list(self.data_infos)
+        if type(self).get_ann_info is not AnnotatedPictures.get_ann_info:
+            records = [{**item, 'ann': self.get_ann_info(i)} if 'ann' not in item else item for i, item in enumerate(records)]
         bare = [i for i, item in enumerate(records) if test_mode and isinstance(item, Mapping) and 'ann' not in item]
         for i in bare:
             records[i] = {**records[i], 'ann': NOTHING}
@@ -53,7 +63,18 @@ class CustomDataset(AnnotatedPictures):
         super().__init__(path, in_columns(pictures), names, pipeline, os.path.join(data_root or '', img_prefix), test_mode,
                          filter_empty_gt, unannotated=f"{path}: record {bare[0]} has no 'ann'" if bare else '',
                          bad_data=bad_data, skipped=skipped)
+        self.data_infos = [self.data_infos[number] for number in self.annotations.ids]
         self.metric = VocMetric(names, area_under_curve)
+
+    def _named(self, classes: Union[str, Sequence[str], None]) -> Union[str, Sequence[str]]:
+        found = type(self).CLASSES if classes is None else classes
+        if found is None:
+            raise ConfigError(f'classes: a {type(self).__name__} names none itself; expected the names of its labels')
+        return found
+
+    def load_annotations(self, ann_file: str) -> List[Any]:
+        """The records of the annotation file, whose path is complete."""
+        return load_list(ann_file)
 
     def get_cat_ids(self, index: int) -> List[int]:
         """Labels in a picture, each once; those of ignored boxes do not count, as in MMDetection."""

@@ -126,7 +126,11 @@ class AnnotatedPictures:
         sample = Sample(img_info=self.annotations.info(index), img_prefix=self.img_prefix, rng=rng)
         if not self.test_mode:
             sample['ann_info'] = self.get_ann_info(index)
+        self.pre_pipeline(sample)
         return self.pipeline(sample)
+
+    def pre_pipeline(self, results: Sample) -> None:
+        """What a dataset of somebody's own adds to each sample before its first transform."""
 
     def __getitem__(self, index: int) -> Any:
         return self.sample(index, np.random.default_rng(index))
@@ -147,7 +151,7 @@ class AnnotatedPictures:
             DataError: the file does not say.
         """
         self.require_annotations()
-        return [self.get_ann_info(i) for i in range(len(self))]
+        return [self.annotations.boxes_of(i) for i in range(len(self))]
 
     def check_metrics(self, metric: Union[str, Sequence[str]] = 'mAP', where: str = '',
                       proposal_nums: Union[int, Sequence[int]] = PROPOSAL_NUMS,

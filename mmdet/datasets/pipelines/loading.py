@@ -65,9 +65,14 @@ class LoadAnnotations:
     def __call__(self, sample: Sample) -> Sample:
         ann = sample['ann_info']
         if self.with_bbox:
-            sample['gt_bboxes'] = ann['bboxes'].copy()
-            sample['gt_bboxes_ignore'] = ann['bboxes_ignore'].copy()
+            sample['gt_bboxes'] = _boxes(ann['bboxes'])
+            sample['gt_bboxes_ignore'] = _boxes(ann.get('bboxes_ignore', ()))
             sample['bbox_fields'] = ['gt_bboxes_ignore', 'gt_bboxes']  # ignored ones first, as in MMDetection
         if self.with_label:
-            sample['gt_labels'] = ann['labels'].copy()
+            sample['gt_labels'] = np.array(ann['labels'], dtype=np.int64)
         return sample
+
+
+def _boxes(given: Any) -> np.ndarray:
+    """(n, 4) float32, a copy; a dataset of somebody's own may give lists, or none at all."""
+    return np.array([] if given is None else given, dtype=np.float32).reshape(-1, 4)

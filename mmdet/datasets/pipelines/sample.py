@@ -1,7 +1,8 @@
 """A sample on its way through a pipeline."""
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+import dataclasses
+from typing import Any, Iterator, KeysView, Optional, Tuple
 
 import numpy as np
 
@@ -13,7 +14,8 @@ class Sample(dict):
     """MMDetection's `results` dict, with the picture as a plan and the sample's own random numbers.
 
     A transform written for MMDetection reads and writes `results['img']`: reading renders the plan so far, and what was
-    written becomes the source of the plan from there on. Our transforms edit `sample.plan` and never touch pixels.
+    written becomes the source of the plan from there on. Our transforms edit `sample.plan` and never touch pixels. Whoever goes
+    through all entries, as `dict(results)` does, sees the rendered picture among them; `copy` renders nothing.
 
     Attributes:
         rng: a function of (seed, epoch, index) only, so workers and resuming do not change a sample.
@@ -54,6 +56,30 @@ class Sample(dict):
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or (key == 'img' and self._plan is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        self.get('img')
+        return super().__iter__()
+
+    def keys(self) -> KeysView[str]:
+        self.get('img')
+        return super().keys()
+
+    def items(self) -> Any:
+        self.get('img')
+        return super().items()
+
+    def values(self) -> Any:
+        self.get('img')
+        return super().values()
+
+    def copy(self) -> Sample:
+        """The same entries, plan and random numbers; edits of one are not seen in the other."""
+        copied = Sample(super().copy(), rng=self.rng)
+        copied._plan = self._plan and dataclasses.replace(self._plan)
+        return copied
+
+    __copy__ = copy
 
     def get(self, key: str, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 (this is it)

@@ -1,7 +1,6 @@
 """How a test picture is looked at: at one scale or several, mirrored or not."""
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
 from mmcv_need.arguments import is_number, listed
@@ -61,9 +60,8 @@ class MultiScaleFlipAug:
         return self.scales or [(max(int(width * factor), 1), max(int(height * factor), 1)) for factor in self.factors]
 
     def _view(self, sample: Sample, scale: Tuple[int, int], direction: Optional[str]) -> Any:
-        plan = dataclasses.replace(sample.plan)
-        view = Sample(sample, rng=sample.rng, scale=scale, flip_chosen=direction)
-        view.plan = plan
+        view = sample.copy()
+        view['scale'], view['flip_chosen'] = scale, direction
         return self.transforms(view)
 
 
