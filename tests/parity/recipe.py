@@ -69,3 +69,41 @@ def head_outputs(seed, n, ncls=80, feats=SSD300_FEAT, na=SSD300_NA, cls_scale=3.
     cls = [(r.standard_normal((n, a * (ncls + 1), h, w)) * cls_scale).astype(np.float32) for (h, w), a in zip(feats, na)]
     box = [(r.standard_normal((n, a * 4, h, w)) * box_scale).astype(np.float32) for (h, w), a in zip(feats, na)]
     return cls, box
+
+
+# Of torchvision's ssd300_vgg16
+
+NO_CLASS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # ids of COCO that nothing is annotated with
+TV_BOXES = (4, 6, 6, 6, 4, 4)
+
+
+def fill_torchvision(name, shape):
+    """The weight of torchvision's state dict called `name`, float32.
+
+    As `fill`; but the convolutions for scores are scaled so that a few boxes of a picture are sure of something, and their
+    biases keep the ids without a class away, as training does.
+    """
+    rng = np.random.RandomState(zlib.crc32(name.encode()) & 0xffffffff)
+    v = rng.standard_normal(tuple(shape))
+    if len(shape) == 4:
+        v *= np.sqrt(2.0 / (shape[1] * shape[2] * shape[3]))
+        if name.startswith('head.'):
+            v *= 0.02 if 'classification' in name else 0.01
+    elif name == 'backbone.scale_weight':
+        v = 20 + v
+    elif 'classification_head' in name:
+        v = v.reshape(-1, 91) * 0.01
+        v[:, 0] += 4
+        v[:, list(NO_CLASS)] -= 30
+        v = v.reshape(-1)
+    else:
+        v *= 0.01
+    return v.astype(np.float32)
+
+
+def picture(seed, h, w):
+    """(h, w, 3) uint8, BGR: noise over a gradient."""
+    r = np.random.RandomState(seed)
+    y, x = np.mgrid[:h, :w]
+    base = np.stack([200 * x / w, 200 * y / h, 100 + 50 * np.sin(x / 17) * np.cos(y / 23)], axis=-1)
+    return np.clip(base + r.uniform(0, 55, (h, w, 3)), 0, 255).astype(np.uint8)

@@ -96,16 +96,19 @@ class SSDAnchorGenerator:
             (0.2, 0.9) for 300 (COCO, VOC), (0.1, 0.9) and (0.15, 0.9) for 512.
         min_sizes, max_sizes: sizes in pixels by level, instead of the two above, for any input size.
         scale_major: MMDetection's order option; only False has a meaning for SSD.
+        max_side: longest side of a box in pixels; None does not limit it. torchvision's are no longer than the input.
     """
 
     def __init__(self, strides: Sequence[Union[float, Tuple[float, float]]], ratios: Sequence[Sequence[float]],
                  input_size: int = 300, basesize_ratio_range: Tuple[float, float] = (0.15, 0.9),
                  min_sizes: Optional[Sequence[float]] = None, max_sizes: Optional[Sequence[float]] = None,
-                 scale_major: bool = False):
+                 scale_major: bool = False, max_side: Optional[float] = None):
         if len(strides) != len(ratios):
             raise ConfigError(f'strides has {len(strides)} levels and ratios has {len(ratios)}; expected as many')
         if scale_major:
             raise ConfigError('scale_major=True is not the order of SSD checkpoints; leave it False')
+        if max_side is not None and max_side <= 0:
+            raise ConfigError(f'max_side {max_side}: expected more than 0 pixels, or None')
         if (min_sizes is None) != (max_sizes is None):
             raise ConfigError('give both min_sizes and max_sizes, or neither')
         if min_sizes is None or max_sizes is None:
@@ -115,7 +118,7 @@ class SSDAnchorGenerator:
                               f'expected as many')
         self.strides = [(s, s) if isinstance(s, (int, float)) else tuple(s) for s in strides]
         self.min_sizes, self.max_sizes = list(min_sizes), list(max_sizes)
-        self.base_anchors = [base_boxes(low, high, level_ratios, stride) for low, high, level_ratios, stride
+        self.base_anchors = [base_boxes(low, high, level_ratios, stride, max_side) for low, high, level_ratios, stride
                              in zip(self.min_sizes, self.max_sizes, ratios, self.strides)]
         self._made: Dict[Tuple, Anchors] = {}
 
@@ -158,7 +161,8 @@ def sizes_from_range(input_size: int, ratio_range: Tuple[float, float], num_leve
     return min_sizes, max_sizes
 
 
-def base_boxes(min_size: float, max_size: float, ratios: Sequence[float], stride: Tuple[float, float]) -> Tensor:
+def base_boxes(min_size: float, max_size: float, ratios: Sequence[float], stride: Tuple[float, float],
+               max_side: Optional[float] = None) -> Tensor:
     """(K, 4) boxes of the first cell: ratio 1, ratio 1 between the sizes, then 1/r and r for each ratio.
 
     Float32 at every step, in MMDetection's order of operations, to the last bit.
@@ -167,6 +171,8 @@ def base_boxes(min_size: float, max_size: float, ratios: Sequence[float], stride
     scales = torch.tensor([1.0, math.sqrt(max_size / min_size)])
     ws = torch.cat([min_size * (1 / heights)[:1] * scales, (min_size * (1 / heights))[1:]])
     hs = torch.cat([min_size * heights[:1] * scales, (min_size * heights)[1:]])
+    if max_side is not None:
+        ws, hs = ws.clamp(max=max_side), hs.clamp(max=max_side)
     x, y = stride[0] / 2, stride[1] / 2
     return torch.stack([x - 0.5 * ws, y - 0.5 * hs, x + 0.5 * ws, y + 0.5 * hs], dim=-1)
 

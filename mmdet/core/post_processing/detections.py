@@ -19,7 +19,7 @@ from mmdet.core.anchor.anchor_generator import Anchors
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
 from mmdet.core.post_processing.nms import NMS, GreedyNMS, SelectFunction, keep_all
 
-COUNTED = ('pairs', 'boxes')
+COUNTED = ('pairs', 'boxes', 'class')
 ROUNDING = 1e-3  # of float32 logits, generously
 
 
@@ -48,10 +48,11 @@ class SSDTestCfg:
         score_thr: candidates score more than this.
         nms: suppression.
         max_per_img: detections kept of a picture, the best; 0 or less keeps all.
-        nms_pre: candidates kept of each level, the best; 0 or less keeps all.
+        nms_pre: candidates kept of each level or class, the best; 0 or less keeps all.
         min_bbox_size: accepted for MMDetection's configs, where SSD does not use it either.
         nms_pre_counts: what `nms_pre` counts: 'pairs' of a box and a class, as MMDetection since 2.18; or 'boxes', by the best
-            score of each and with all its classes, as before.
+            score of each and with all its classes, as before; or 'class', the pairs of each class on all levels together, as
+            torchvision.
     """
     config_parts = {'nms': NMS}
 
@@ -65,8 +66,8 @@ class SSDTestCfg:
             if not is_number(value, Integral):
                 raise ConfigError(f'{name} {value!r}: expected a whole number; -1 keeps all')
         if nms_pre_counts not in COUNTED:
-            raise ConfigError(f"nms_pre_counts {nms_pre_counts!r}: expected 'pairs', as MMDetection since 2.18, or 'boxes', as "
-                              f'before')
+            raise ConfigError(f"nms_pre_counts {nms_pre_counts!r}: expected 'pairs', as MMDetection since 2.18, 'boxes', as "
+                              f"before, or 'class', as torchvision")
         self.score_thr = score_thr
         self.nms = nms or GreedyNMS(0.45)
         self.max_per_img = max_per_img if max_per_img > 0 else None
@@ -101,7 +102,7 @@ def find_candidates(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: Del
     if cfg.nms_pre_counts == 'pairs' and scores.device.type == 'cpu':
         picked, flat = pick_above(scores, anchors.num_level, cfg.nms_pre, cfg.score_thr)
     else:
-        pick = pick_boxes if cfg.nms_pre_counts == 'boxes' else pick_candidates
+        pick = {'pairs': pick_candidates, 'boxes': pick_boxes, 'class': pick_of_classes}[cfg.nms_pre_counts]
         picked, flat = pick(scores.softmax(dim=-1)[..., :-1], anchors.num_level, cfg.nms_pre)
     boxes_of = flat // num_classes  # (N, K) index of the default box
     shapes = torch.tensor([meta['img_shape'][:2] for meta in metas], dtype=torch.float32, device=scores.device)
@@ -187,6 +188,14 @@ def pick_boxes(probabilities: Tensor, num_level: Sequence[int], nms_pre: int) ->
     num_kept = [min(nms_pre, count) if nms_pre > 0 else count for count in num_level]
     picked, where = pick_candidates(kept, num_kept, nms_pre=-1)
     return picked, boxes.gather(1, where // num_classes) * num_classes + where % num_classes
+
+
+def pick_of_classes(probabilities: Tensor, num_level: Sequence[int], nms_pre: int) -> Tuple[Tensor, Tensor]:
+    """The best boxes of each class on all levels together. Arguments and result as `pick_candidates`."""
+    num_boxes, num_classes = probabilities.shape[1:]
+    picked, boxes = probabilities.topk(min(nms_pre, num_boxes) if nms_pre > 0 else num_boxes, dim=1)  # (N, k, C)
+    indices = boxes * num_classes + torch.arange(num_classes, device=boxes.device)
+    return picked.flatten(1), indices.flatten(1)
 
 
 def to_original(bboxes: np.ndarray, meta: Mapping[str, Any]) -> np.ndarray:

@@ -81,13 +81,16 @@ class SSDHead(nn.Module):
         use_depthwise: whether convolutions are depthwise separable, as in SSDLite.
         conv_cfg, norm_cfg, act_cfg: of all convolutions but the last.
         init_cfg: first weights; None is Xavier-uniform.
+        unnamed_classes: further columns of the scores, between the classes and background, that nothing is labelled with; they
+            count as background. Networks of torchvision's have 10, for the ids that COCO left out.
     """
 
     def __init__(self, in_channels: Sequence[int], anchor_generator: SSDAnchorGenerator,
                  bbox_coder: Optional[DeltaXYWHBBoxCoder] = None, num_classes: int = 80, loss_normalizer: str = 'device',
                  stacked_convs: int = 0, feat_channels: int = 256, use_depthwise: bool = False,
                  conv_cfg: Optional[ConvFactory] = None, norm_cfg: Optional[NormFactory] = None,
-                 act_cfg: Optional[ActFactory] = None, init_cfg: Optional[Initializer] = None):
+                 act_cfg: Optional[ActFactory] = None, init_cfg: Optional[Initializer] = None,
+                 unnamed_classes: int = 0):
         super().__init__()
         if len(in_channels) != anchor_generator.num_levels:
             raise ConfigError(f'in_channels has {len(in_channels)} levels, anchor_generator {anchor_generator.num_levels}; '
@@ -96,9 +99,12 @@ class SSDHead(nn.Module):
             raise ConfigError(f'num_classes must be at least 1, not {num_classes}')
         if stacked_convs < 0 or feat_channels < 1:
             raise ConfigError(f'expected stacked_convs >= 0 and feat_channels >= 1, not {stacked_convs} and {feat_channels}')
+        if unnamed_classes < 0:
+            raise ConfigError(f'unnamed_classes must be at least 0, not {unnamed_classes}')
         if loss_normalizer not in NORMALIZERS:
             raise ConfigError(f"loss_normalizer: expected {' or '.join(map(repr, NORMALIZERS))}, not {loss_normalizer!r}")
         self.num_classes = num_classes
+        self.columns = num_classes + unnamed_classes + 1
         self.normalizer = NORMALIZERS[loss_normalizer]
         self.anchor_generator = anchor_generator
         self.bbox_coder = bbox_coder or DeltaXYWHBBoxCoder(target_stds=(0.1, 0.1, 0.2, 0.2))
@@ -107,14 +113,14 @@ class SSDHead(nn.Module):
                         conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.cls_convs, self.reg_convs = (
             nn.ModuleList(prediction_layers(channels, k * size, **settings) for channels, k in per_cell)
-            for size in (num_classes + 1, 4))
+            for size in (self.columns, 4))
         initialize(self, init_cfg or xavier_uniform)
 
     def forward(self, levels: Sequence[Tensor]) -> Tuple[Tensor, Tensor]:
         """Features (N, c, h, w) of each level -> scores (N, A, C+1) and offsets (N, A, 4), levels one after the other."""
-        scores = [_flatten(conv(level), self.num_classes + 1) for conv, level in zip(self.cls_convs, levels)]
-        deltas = [_flatten(conv(level), 4) for conv, level in zip(self.reg_convs, levels)]
-        return torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
+        scores = torch.cat([_flatten(conv(level), self.columns) for conv, level in zip(self.cls_convs, levels)], dim=1)
+        deltas = torch.cat([_flatten(conv(level), 4) for conv, level in zip(self.reg_convs, levels)], dim=1)
+        return (scores if self.columns == self.num_classes + 1 else with_one_background(scores, self.num_classes)), deltas
 
     def anchors(self, sizes: Sequence[Tuple[int, int]], device: torch.device) -> Anchors:
         """Default boxes of levels whose maps are so (high, wide)."""
@@ -149,6 +155,12 @@ class SSDHead(nn.Module):
     def get_bboxes(self, scores: Tensor, deltas: Tensor, anchors: Anchors, metas: Sequence[Mapping[str, Any]],
                    cfg: SSDTestCfg, rescale: bool = False) -> List[Detections]:
         return detect(scores, deltas, anchors, self.bbox_coder, metas, cfg, rescale)
+
+
+def with_one_background(scores: Tensor, num_classes: int) -> Tensor:
+    """(N, A, C+1) logits of (N, A, C+1+u): the last 1+u columns are one, of as much probability as they had together."""
+    background = scores[..., num_classes:].float().logsumexp(dim=-1, keepdim=True)
+    return torch.cat([scores[..., :num_classes], background.to(scores.dtype)], dim=-1)
 
 
 def _flatten(maps: Tensor, size: int) -> Tensor:

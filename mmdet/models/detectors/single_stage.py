@@ -9,7 +9,7 @@ from mmcv_need.errors import ConfigError
 from mmdet.core.post_processing.detections import Detections, SSDTestCfg, suppress
 from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, INITIALIZERS, NECKS
 from mmdet.models.dense_heads.ssd_head import SSDTrainCfg
-from mmdet.models.key_layouts import current_key
+from mmdet.models.key_layouts import current_form, current_key
 
 Losses = Dict[str, Tensor]
 
@@ -27,7 +27,7 @@ class SingleStageDetector(nn.Module):
         test_cfg: needed for detections.
         init_cfg: weights for the whole detector.
     """
-    current_key = staticmethod(current_key)  # checkpoints of older layouts load too
+    current_key, current_form = staticmethod(current_key), staticmethod(current_form)  # checkpoints of other layouts load too
 
     def __init__(self, backbone: nn.Module, bbox_head: nn.Module, neck: Optional[nn.Module] = None,
                  train_cfg: Optional[SSDTrainCfg] = None, test_cfg: Optional[SSDTestCfg] = None,

@@ -103,6 +103,14 @@ def test_sizes_in_pixels_replace_the_ratios():
     assert (made.base_anchors[0][1, 2:] - made.base_anchors[0][1, :2]).tolist() == pytest.approx([800 ** 0.5] * 2)
 
 
+def test_a_longest_side_shortens_what_is_longer_about_its_centre():
+    free, limited = (generator(300, 0.15, **options).base_anchors[-1] for options in ({}, {'max_side': 300}))
+    sides = (free[:, 2:] - free[:, :2]).clamp(max=300)
+    torch.testing.assert_close(limited[:, 2:] - limited[:, :2], sides, rtol=0, atol=1e-4)
+    torch.testing.assert_close(limited[:, 2:] + limited[:, :2], free[:, 2:] + free[:, :2], rtol=0, atol=1e-4)
+    assert (free[:, 2:] - free[:, :2]).max() > 369
+
+
 @pytest.mark.parametrize('size, first_ratio', PUBLISHED)
 def test_areas_and_extents_are_those_of_the_boxes(size, first_ratio):
     anchors = all_boxes(generator(size, first_ratio), size)
@@ -187,6 +195,7 @@ def test_sizes_that_were_never_published_are_refused_and_the_known_ones_named(si
     ({'min_sizes': [20] * 6}, 'both min_sizes and max_sizes'),
     ({'max_sizes': [20] * 6}, 'both min_sizes and max_sizes'),
     ({'min_sizes': [20] * 5, 'max_sizes': [30] * 5}, 'min_sizes has 5 levels'),
+    ({'max_side': 0}, 'max_side 0: expected more'),
     ({'scale_major': True}, 'scale_major')])
 def test_arguments_that_do_not_fit_together_are_refused(options, word):
     with pytest.raises(ConfigError, match=word):

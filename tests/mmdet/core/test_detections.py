@@ -186,8 +186,14 @@ def levels_of(num_level):
 
 
 def candidates_in_a_loop(probabilities, num_level, score_thr, nms_pre, counts):
-    """{(box, class): score} that may be detected: MMDetection's two meanings of nms_pre, for one picture."""
+    """{(box, class): score} that may be detected: MMDetection's two meanings of nms_pre and torchvision's, for one picture."""
     left = {}
+    if counts == 'class':  # threshold, then the best boxes of each class on all levels
+        for label in range(probabilities.shape[1]):
+            above = [box for box in range(len(probabilities)) if probabilities[box, label] > np.float32(score_thr)]
+            best = sorted(above, key=lambda box: -probabilities[box, label])[:nms_pre if nms_pre > 0 else None]
+            left.update({(box, label): probabilities[box, label] for box in best})
+        return left
     for boxes in levels_of(num_level):
         if counts == 'pairs':  # since 2.18: threshold, then the best pairs
             pairs = [(box, label) for box in boxes for label in range(probabilities.shape[1])]
@@ -202,7 +208,7 @@ def candidates_in_a_loop(probabilities, num_level, score_thr, nms_pre, counts):
 
 
 @pytest.mark.parametrize('nms_pre', [-1, 1, 3, 50])
-@pytest.mark.parametrize('counts', ['pairs', 'boxes'])
+@pytest.mark.parametrize('counts', ['pairs', 'boxes', 'class'])
 def test_candidates_and_detections_are_those_of_a_loop_over_boxes_and_classes(counts, nms_pre):
     rng = np.random.default_rng(nms_pre + 1)
     left_top, sides = rng.permutation(24).reshape(12, 2), rng.integers(10, 20, (12, 2))

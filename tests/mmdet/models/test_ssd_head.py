@@ -115,12 +115,27 @@ def test_offsets_are_in_ssds_units_unless_the_config_says_otherwise():
     assert stds.tolist() == pytest.approx([.1, .1, .2, .2])
 
 
+def test_columns_of_no_class_have_their_share_of_the_probability_and_count_as_background():
+    generator = SSDAnchorGenerator(strides=[10, 20], ratios=[[2], [2, 3]], min_sizes=[8, 16], max_sizes=[16, 32])
+    head = SSDHead([4, 8], generator, num_classes=3, unnamed_classes=2)
+    plain = SSDHead([4, 8], generator, num_classes=5)
+    plain.load_state_dict(head.state_dict())
+    levels = [torch.randn(2, 4, 2, 3), torch.randn(2, 8, 1, 2)]
+    (scores, deltas), (all_scores, all_deltas) = head(levels), plain(levels)
+    probabilities = all_scores.softmax(dim=-1)
+    assert scores.shape[-1] == 4 and torch.equal(deltas, all_deltas)
+    torch.testing.assert_close(scores.softmax(dim=-1)[..., :3], probabilities[..., :3])
+    torch.testing.assert_close(scores.softmax(dim=-1)[..., 3], probabilities[..., 3:].sum(dim=-1))
+
+
 def test_levels_and_classes_that_do_not_fit_are_refused():
     generator = small_head().anchor_generator
     with pytest.raises(ConfigError, match='in_channels has 3 levels, anchor_generator 2'):
         SSDHead([4, 8, 8], generator)
     with pytest.raises(ConfigError, match='num_classes'):
         SSDHead([4, 8], generator, num_classes=0)
+    with pytest.raises(ConfigError, match='unnamed_classes'):
+        SSDHead([4, 8], generator, unnamed_classes=-1)
 
 
 @pytest.mark.parametrize('options, word', [({'allowed_border': 0}, 'allowed_border'), ({'pos_weight': 2}, 'pos_weight'),
