@@ -155,7 +155,8 @@ def test_crops_boxes_flips_and_canvases_are_distributed_as_those_of_the_plain_pi
 @pytest.mark.parametrize('changes, seen', [
     (dict(RandomFlip=dict(flip_ratio=0.45)), {'flipped'}), (dict(Expand=dict(ratio_range=(1, 3.6))), {'ratio'}),
     (dict(Expand=dict(prob=0.45)), {'expanded'}), (dict(MinIoURandomCrop=dict(min_ious=(0.1, 0.3, 0.7, 0.9))), {'mode'}),
-    (dict(MinIoURandomCrop=dict(min_crop_size=0.4)), {'crop width', 'crop height', 'box width'})], ids=str)
+    (dict(MinIoURandomCrop=dict(min_crop_size=0.4)), {'crop width', 'crop height', 'box width'})],
+    ids=lambda value: str(sorted(value.items()) if isinstance(value, dict) else sorted(value)))
 def test_a_slightly_wrong_setting_shows_in_the_statistics(make_sample, picture, plain_geometry, changes, seen):
     ours = planned_samples(make_sample, picture, NUM_SAMPLES, with_pixels=False, **changes)
     assert seen <= set(disagreements(ours, plain_geometry))
