@@ -35,7 +35,7 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: float, **settings: Any):
         super().__init__()
-        between = int(round(in_channels * expansion))
+        between = round(in_channels * expansion)
         self.adds_input = stride == 1 and in_channels == out_channels
         if expansion != 1:
             self.expand_conv = ConvModule(in_channels, between, 1, **settings)
