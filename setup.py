@@ -22,5 +22,6 @@ setup(
     python_requires='>=3.8',
     install_requires=['numpy', 'orjson', 'pycocotools', 'rich'],  # torch and cv2: see README, "Install"
     extras_require={'cv2': ['opencv-python-headless'], 'fast': ['hotcoco>=1.3,<2'], 'yaml': ['PyYAML'], 'page': ['jinja2'],
+                    'plots': ['matplotlib'], 'export': ['onnx', 'onnxruntime', 'onnxscript'],
                     'tensorboard': ['tensorboard'], 'npu': ['torch_npu']},
 )
