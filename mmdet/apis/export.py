@@ -86,8 +86,8 @@ class DecodingNetwork(nn.Module):
             with torch.no_grad():
                 sizes = detector.predict(torch.zeros(1, 3, *self.size))[2]
         except RuntimeError as error:  # as a convolution raises that is wider than its map
-            raise ConfigError(f'--shape: {form.height} x {form.width} pixels: the network has no output for an input of this size '
-                              f'({error}). Give a larger one') from error
+            raise ConfigError(f'--shape: {form.height} x {form.width} pixels: the network has no output for an input of this '
+                              f'size ({error}). Give a larger one') from error
         anchors = detector.bbox_head.anchors(sizes, torch.device('cpu'))
         self.num_level = list(anchors.num_level)
         self.register_buffer('anchors', anchors.boxes)

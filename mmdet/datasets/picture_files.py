@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from typing import Any, Mapping
+from typing import Any, Mapping, Tuple
 
 import cv2
 import numpy as np
@@ -22,6 +22,20 @@ def read_image(path: str) -> np.ndarray:
         DataError: see `read_bytes` and `decode_image`.
     """
     return decode_image(read_bytes(path), path)
+
+
+def read_size(path: str) -> Tuple[int, int]:
+    """(width, height) of a picture as it is seen, EXIF rotation applied; only a kind without a known header is decoded.
+
+    Raises:
+        DataError: see `read_bytes` and `decode_image`.
+    """
+    data = read_bytes(path)
+    header = header_of(data)
+    if header and header.whole and min(header.shown) > 0:
+        return header.shown
+    height, width = decode_image(data, path).shape[:2]
+    return width, height
 
 
 def read_bytes(path: str) -> bytes:

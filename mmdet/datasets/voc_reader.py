@@ -71,6 +71,11 @@ def read_picture(path: str, number: str, file_name: str, img_prefix: str, label_
     return Picture(file_name, number, _size(path, root, os.path.join(img_prefix, file_name)), bboxes, labels, kinds)
 
 
+def object_names(path: str) -> List[str]:
+    """The class of each object of an XML file that names one."""
+    return [name for name in ((item.findtext('name') or '').strip() for item in _read_xml(path).findall('object')) if name]
+
+
 def _read_xml(path: str) -> Element:
     try:
         with open(path, 'rb') as file:
