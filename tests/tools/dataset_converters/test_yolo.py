@@ -110,7 +110,7 @@ def test_a_box_comes_back_from_its_centre_and_sides(box, width, height):
 
 @pytest.mark.parametrize('line, complaint', [
     ('0 0.5 0.5 0.2', 'has 4 numbers; expected 5'), ('0 0.5 0.5 0.2 0.2 0.9', 'has 6 numbers; .* the score of a detection'),
-    ('3 0.5 0.5 0.2 0.2', 'class 3: expected a whole number from 0 to 2'), ('0.5 0.5 0.5 0.2 0.2', 'class 0.5: expected a whole'),
+    ('3 0.5 0.5 0.2 0.2', 'class 3: expected a whole number from 0 to 2'), ('0.5 0.5 0.5 0.2 0.2', 'class 0.5: expected a'),
     ('0 320 240 20 20', "'320 240 20 20': expected shares"), ('0 0.5 0.5 0 0.2', 'the box has no area'),
     ('cat 0.5 0.5 0.2 0.2', 'is not all numbers'), ('0 nan 0.5 0.2 0.2', 'is not all numbers')])
 def test_a_line_that_is_no_box_is_named(line, complaint):
