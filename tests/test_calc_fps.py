@@ -107,6 +107,20 @@ def test_a_log_of_short_epochs_gets_a_figure_and_a_line_that_says_how(tmp_path):
     assert lines[-1] == str({'fps': (rates[0] + rates[1]) / 2})
 
 
+def test_a_log_of_mmengine_is_read_from_any_folder(tmp_path):
+    lines = [{'lr': 0.1, 'loss': 1.0, 'data_time': 0.1, 'time': 0.5 * epoch, 'epoch': epoch, 'iter': 200 * (epoch - 1) + k,
+              'step': 200 * (epoch - 1) + k} for epoch in (1, 2) for k in (50, 100, 150)]
+    lines.insert(3, {'coco/bbox_mAP': 0.1, 'data_time': 0.1, 'time': 0.1, 'step': 1})
+    lines.append({'coco/bbox_mAP': 0.2, 'data_time': 0.1, 'time': 0.1, 'step': 2})
+    lines[0]['time'] = 9.0  # of iteration 50, which does not count; neither does the 250th of the run, the 50th of its epoch
+    lines[4]['time'] = 9.0
+    (tmp_path / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
+    command = [sys.executable, str(SCRIPT), 'scalars.json', '2', '4']
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    rates = [str({'epoch': 1, 'fps': 16.0}), str({'epoch': 2, 'fps': 8.0}), str({'fps': 12.0})]
+    assert without_comments(done.stdout.splitlines()) == rates
+
+
 def test_without_validation_the_epochs_of_the_train_records_count():
     records = [train(1, 50, 4.0), train(1, 100, 2.0), train(2, 50, 4.0), train(2, 100, 1.0)]
     lines = calc_fps.report(records, 1, 8)

@@ -1,7 +1,7 @@
 """An ONNX model beside the network that it was made of: the same numbers from the same pictures."""
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ class OnnxModel:
             raise UserError('export needs onnx and onnxruntime, which checks what was exported: pip install onnx onnxruntime '
                             'onnxscript') from error
         proto = onnx.load_model_from_string(model)
+        onnx.checker.check_model(proto)
         given = [output.name for output in proto.graph.output]
         proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in given)
         options = onnxruntime.SessionOptions()
@@ -71,20 +72,27 @@ def check(model: bytes, network: DecodingNetwork, form: Form, pictures: Dict[str
     """
     runnable = OnnxModel(model, [*RAW, *(form.names if form.nms else ())])
     largest = Difference(0., 0.)
-    names = list(pictures)
-    for start in range(0, len(names), form.batch):
-        chosen = names[start:start + form.batch]
-        missing = 0 if form.dynamic_batch else form.batch - len(chosen)
-        img = torch.stack([pictures[name] for name in chosen + chosen[-1:] * missing])
+    for chosen in batches(list(pictures), form):
+        img = torch.stack([pictures[name] for name in chosen])
         with torch.no_grad():
             expected = [output.numpy() for output in network(img)[:2]]
         found = runnable(img)
-        difference = compare(found[:2], expected, max(network.size), ', '.join(chosen))
+        difference = compare(found[:2], expected, max(network.size), ', '.join(dict.fromkeys(chosen)))
         largest = Difference(*map(max, largest, difference))
         if form.nms:
             for i, name in enumerate(chosen):
                 check_detections(*(output[i] for output in found), network, name)
     return largest
+
+
+def batches(names: Sequence[str], form: Form) -> Iterator[List[str]]:
+    """Names in batches as the model takes them, the last filled up with its last; one and then three where it takes any."""
+    start = 0
+    while start < len(names):
+        size = (3 if start else 1) if form.dynamic_batch else form.batch
+        chosen = list(names[start:start + size])
+        yield chosen if form.dynamic_batch else chosen + chosen[-1:] * (size - len(chosen))
+        start += size
 
 
 def compare(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], side: int, name: str) -> Difference:
@@ -109,8 +117,8 @@ def check_detections(scores: np.ndarray, boxes: np.ndarray, dets: np.ndarray, la
                      name: str) -> None:
     """A model's detections in one picture are those that `suppress` makes of its scores and boxes.
 
-    Among equal scores it is anyone's choice which box is first, and all that follows hangs on it: then it is only looked at
-    whether each row is a box with its score.
+    Among equal scores it is anyone's choice which box is first, and all that follows hangs on it: where the detections differ
+    and there are such, it is only looked at whether each row is a box with its score.
 
     Args:
         scores: (A, C).
@@ -124,14 +132,14 @@ def check_detections(scores: np.ndarray, boxes: np.ndarray, dets: np.ndarray, la
     rows = np.column_stack([labels, dets])[labels >= 0]
     cfg = network.detector.test_cfg
     candidates = candidates_of(scores, boxes, network.num_level, cfg)
-    if len(np.unique(candidates.scores)) == len(candidates.scores):
-        if any(_same(rows, left) for left in _left_over(candidates, cfg)):
-            return
-    else:
+    best_first = (np.diff(rows[:, 5]) <= 0).all()
+    if best_first and any(_same(rows, left) for left in _left_over(candidates, cfg)):
+        return
+    if best_first and len(np.unique(candidates.scores)) < len(candidates.scores):
         whole = np.column_stack([np.repeat(np.arange(scores.shape[1]), len(boxes)), np.tile(boxes, (scores.shape[1], 1)),
                                  scores.T.reshape(-1)]).astype(np.float32)
         known = {row.tobytes() for row in whole[whole[:, 5] > np.float32(cfg.score_thr)]}
-        if (np.diff(rows[:, 5]) <= 0).all() and all(row.tobytes() in known for row in rows.astype(np.float32)):
+        if all(row.tobytes() in known for row in rows.astype(np.float32)):
             return
     raise UserError(f'{name}: detections of the ONNX model are not what is left of its boxes; nothing was written. Export '
                     f'without --with-nms')
@@ -161,7 +169,14 @@ def _left_over(candidates: Detections, cfg: SSDTestCfg) -> List[np.ndarray]:
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.shape == other.shape and bool((one == other).all())
+    """Whether two tables have the same rows."""
+    return one.shape == other.shape and all((np.sort(_as_keys(one)) == np.sort(_as_keys(other))).tolist())
+
+
+def _as_keys(rows: np.ndarray) -> np.ndarray:
+    """(n,) a row of float32 each as one value."""
+    rows = np.ascontiguousarray(rows, np.float32) + np.float32(0)  # -0.0 is 0.0
+    return rows.view([(f'{i}', np.float32) for i in range(rows.shape[1])])[:, 0]
 
 
 def shapes_in_words(network: DecodingNetwork, form: Form) -> Tuple[str, str]:

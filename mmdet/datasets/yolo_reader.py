@@ -85,12 +85,12 @@ def label_path(path: str) -> Optional[str]:
 
     It is in the folder `labels` beside the last `images` of its path, else beside it, else in a folder `labels` there.
     """
-    stem = os.path.splitext(path)[0]
+    stem = os.path.splitext(os.path.join('.', path))[0]
     before, images, after = stem.rpartition(f'{os.sep}images{os.sep}')
     candidates = [f'{before}{os.sep}labels{os.sep}{after}.txt'] if images else []
     folder, name = os.path.split(stem)
     candidates += [f'{stem}.txt', os.path.join(folder, 'labels', f'{name}.txt')]
-    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+    return next((os.path.normpath(candidate) for candidate in candidates if os.path.isfile(candidate)), None)
 
 
 def pictures_below(folder: str) -> Tuple[List[str], List[str]]:
@@ -137,7 +137,9 @@ def _of_yaml(path: str) -> YoloData:
         raise DataError(f'{path}:{error.line}: {error}') from None
     if not isinstance(content, dict):
         raise DataError(f'{path}: expected keys train, val and names')
-    root = os.path.normpath(os.path.join(os.path.dirname(path), _text(path, content, 'path', '')))
+    folder = os.path.dirname(path) or '.'
+    root = os.path.normpath(os.path.join(folder, _text(path, content, 'path', '')))
+    root = root if os.path.isdir(root) else folder  # Ultralytics' own files name a folder of the machine that they are from
     splits = {}
     for split in SPLITS:
         places = content.get(split)
@@ -200,7 +202,10 @@ def _found(source: str, root: str, place: str, folder: str = '') -> str:
     Raises:
         DataError: there is none.
     """
-    candidates = [os.path.normpath(os.path.join(base, place)) for base in dict.fromkeys([root, folder or root])]
+    bases, places = dict.fromkeys([root, folder or root]), [place]
+    if place.startswith('../'):
+        places.append(place[3:])  # Roboflow's files begin one folder too high
+    candidates = [os.path.normpath(os.path.join(base, name)) for name in places for base in bases]
     for candidate in candidates:
         if os.path.exists(candidate):
             return candidate

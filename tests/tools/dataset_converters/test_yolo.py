@@ -77,6 +77,23 @@ def test_every_layout_gives_the_boxes_again_for_the_datasets(converters, source,
         assert cv2.imread(f"{prefix}/{info['filename']}").shape[:2] == (height, width)
 
 
+def test_it_runs_in_the_folder_and_takes_files_that_begin_one_folder_too_high(converters, source, draw, tmp_path, boxes_in,
+                                                                              monkeypatch):
+    for name, size in source.sizes.items():
+        draw(tmp_path / 'train/images' / name, size)
+        path = tmp_path / 'train/labels' / f"{name.split('.')[0]}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(rows(source, name))
+    (tmp_path / 'data.yaml').write_text(f'path: /home/someone\ntrain: ../train/images\nnames: {list(source.classes)}\n')
+    monkeypatch.chdir(tmp_path)
+    converters.yolo('data.yaml')
+    assert len(boxes_in('annotations/train.json')) == len(source.boxes)
+    monkeypatch.chdir(tmp_path / 'train')
+    (tmp_path / 'train/classes.txt').write_text('\n'.join(source.classes))
+    converters.yolo('.')
+    assert len(boxes_in('annotations/train.json')) == len(source.boxes)
+
+
 def test_the_same_source_gives_the_same_bytes(converters, source, draw, tmp_path):
     path, _ = ultralytics(tmp_path, source, draw)
     for out in ('one', 'two'):
