@@ -116,6 +116,16 @@ def test_boxes_follow_the_picture_as_exif_turns_it(converters, draw, tmp_path):
     assert content['annotations'][0]['bbox'] == [10, 22.5, 20, 15]
 
 
+def test_the_check_of_datasets_finds_nothing_wrong_with_what_was_made(converters, tools, tiny, source, draw, tmp_path, capsys):
+    path, split = darknet(tmp_path, source, draw)
+    converters.yolo(path, '-o', tmp_path / 'out')
+    tools.check_dataset(tiny, '--sections', 'val', '--cfg-options', f"data.val.ann_file={tmp_path / f'out/{split}.json'}",
+                        f'data.val.img_prefix={tmp_path}/', f"data.val.classes={','.join(source.classes)}",
+                        f'model.bbox_head.num_classes={len(source.classes)}')
+    printed = capsys.readouterr().out
+    assert '3 pictures' in printed and '4 boxes' in printed and 'cannot be used' not in printed
+
+
 @given(box=st.tuples(st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0.01, 1), st.floats(0.01, 1)),
        width=st.integers(1, 5000), height=st.integers(1, 5000))
 def test_a_box_comes_back_from_its_centre_and_sides(box, width, height):
