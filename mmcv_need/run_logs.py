@@ -77,11 +77,11 @@ def _from_mmengine(numbered: Sequence[Tuple[str, Record]]) -> Iterator[Tuple[str
         for key in PLACES:
             if key in record and (type(record[key]) is not int or not 0 <= record[key] < MOST):
                 raise LogError(f'{where}: expected a whole number of 0 or more as "{key}", got {record[key]!r}')
-    first_of: Dict[int, List[int]] = {}
+    logged_in: Dict[int, List[int]] = {}
     for _, record in numbered:
         if 'iter' in record and 'epoch' in record:
-            first_of.setdefault(record['epoch'], []).append(record['iter'])
-    done_before = _iterations_before(first_of)
+            logged_in.setdefault(record['epoch'], []).append(record['iter'])
+    done_before = _iterations_before(logged_in)
     for where, record in numbered:
         values = _plain_names({key: value for key, value in record.items() if key not in PLACES})
         if 'iter' in record:
@@ -89,7 +89,7 @@ def _from_mmengine(numbered: Sequence[Tuple[str, Record]]) -> Iterator[Tuple[str
             place = {} if epoch is None else {'epoch': epoch}
             yield where, {'mode': 'train', **place, 'iter': record['iter'] - done_before.get(epoch, 0), **values}
         elif 'step' in record:
-            yield where, {'mode': 'val', 'epoch' if first_of else 'iter': record['step'], **values}
+            yield where, {'mode': 'val', 'epoch' if logged_in else 'iter': record['step'], **values}
 
 
 def _iterations_before(iterations: Dict[int, List[int]]) -> Dict[Any, int]:

@@ -32,7 +32,7 @@ def read_size(path: str) -> Tuple[int, int]:
     """
     data = read_bytes(path)
     header = header_of(data)
-    if header and header.whole and min(header.shown) > 0:
+    if header and header.whole and not header.floats and 0 < header.width * header.height <= MAX_PIXELS:
         return header.shown
     height, width = decode_image(data, path).shape[:2]
     return width, height

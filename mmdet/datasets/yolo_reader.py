@@ -16,6 +16,7 @@ from mmdet.datasets.picture_check import SUFFIXES
 from mmdet.datasets.picture_files import read_size
 
 NAME_FILES = ('classes.txt', 'obj.names')  # of labelImg, and of Darknet
+LISTS = ('classes.txt', 'train.txt', 'val.txt', 'valid.txt', 'test.txt')  # that may lie among label files
 SPLITS = ('train', 'val', 'test')
 PICTURES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 
@@ -25,7 +26,6 @@ class YoloData(NamedTuple):
         root: folder that names of pictures are relative to.
         classes: names, in the order of their numbers.
         splits: paths of the pictures of each split, sorted.
-        label_file: path of a file that is no picture's list of objects, such as classes.txt.
     """
     root: str
     classes: List[str]
@@ -91,6 +91,14 @@ def label_path(path: str) -> Optional[str]:
     folder, name = os.path.split(stem)
     candidates += [f'{stem}.txt', os.path.join(folder, 'labels', f'{name}.txt')]
     return next((os.path.normpath(candidate) for candidate in candidates if os.path.isfile(candidate)), None)
+
+
+def labels_without_pictures(data: YoloData) -> List[str]:
+    """Label files, in folders where some are used, that belong to no picture."""
+    used = {path for paths in data.splits.values() for path in map(label_path, paths) if path is not None}
+    there = [os.path.join(folder, name) for folder in sorted({os.path.dirname(path) for path in used})
+             for name in sorted(os.listdir(folder or '.')) if name.endswith('.txt') and name not in LISTS]
+    return [path for path in there if path not in used]
 
 
 def pictures_below(folder: str) -> Tuple[List[str], List[str]]:

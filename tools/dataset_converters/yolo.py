@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from mmdet.apis.coco_files import check_box, check_new, coco_content, read_all, write_coco
 from mmdet.apis.endings import run
 from mmdet.datasets.annotations import Picture
-from mmdet.datasets.yolo_reader import label_path, read_data, read_picture
+from mmdet.datasets.yolo_reader import label_path, labels_without_pictures, read_data, read_picture
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str]) -> None:
     folder = args.out_dir or os.path.join(data.root, 'annotations')
     files = {split: os.path.join(folder, f'{split}.json') for split in data.splits}
     check_new(list(files.values()))
+    for path in labels_without_pictures(data):
+        print(f'left out: {path}: labels of a picture that is not there', file=sys.stderr)
     made = {}
     for split, paths in data.splits.items():
         records = (partial(read_sound, path, data.root, i, len(data.classes)) for i, path in enumerate(paths))

@@ -176,6 +176,13 @@ def test_what_names_no_data_is_refused(tmp_path, name, text, complaint):
         read_data(str(tmp_path / name))
 
 
+def test_labels_without_a_picture_are_named(converters, source, draw, tmp_path, capsys):
+    path, _ = darknet(tmp_path, source, draw)
+    (tmp_path / 'obj/lost.txt').write_text('0 0.5 0.5 0.1 0.1\n')
+    converters.yolo(path, '-o', tmp_path / 'out')
+    assert capsys.readouterr().err == f"left out: {tmp_path / 'obj/lost.txt'}: labels of a picture that is not there\n"
+
+
 def test_a_picture_outside_the_folder_is_refused(converters, source, draw, tmp_path, capsys):
     path, _ = darknet(tmp_path / 'data', source, draw)
     outside = draw(tmp_path / 'other.jpg', (20, 20))
