@@ -141,11 +141,11 @@ def export(network: DecodingNetwork, form: Form) -> bytes:
         options['dynamic_shapes'] = ({0: torch.export.Dim('batch')},)
     elif form.dynamic_batch:
         options['dynamic_axes'] = {name: {0: 'batch'} for name in [INPUT, *names]}
-    model = _written(network, img, options)
+    model = write_onnx(network, img, options)
     return with_suppression(model, network.detector.test_cfg, network.anchors.size(0), FOUND) if form.nms else model
 
 
-def _written(network: nn.Module, img: Tensor, options: Dict[str, Any]) -> bytes:
+def write_onnx(network: nn.Module, img: Tensor, options: Dict[str, Any]) -> bytes:
     """What torch writes, without what it says meanwhile: of its plans for the older exporter, of packages that it misses."""
     talkative = logging.getLogger('torch.onnx')
     level, file = talkative.level, io.BytesIO()

@@ -77,7 +77,13 @@ def cal_train_time(path: str, include_outliers: bool) -> List[str]:
             f'slowest epoch {slowest}, average time is {mean[slowest]:.4f}',
             f'fastest epoch {fastest}, average time is {mean[fastest]:.4f}',
             f'time std over epochs is {np.std(list(mean.values())):.4f}',
-            f'average iter time: {np.concatenate(list(times.values())).mean():.4f} s/iter', '']
+            f'average iter time: {np.concatenate(list(times.values())).mean():.4f} s/iter', *lone_epochs(records, times), '']
+
+
+def lone_epochs(records: Sequence[Record], counted: Mapping[int, Any]) -> List[str]:
+    """A line that names the epochs that do not count, if there are any."""
+    lone = sorted({record.get('epoch', 1) for record in records if record['mode'] == 'train'} - set(counted))
+    return [f"left out, as their first record is their only one: epoch {', '.join(map(str, lone))}"] if lone else []
 
 
 def curve(path: str, records: Sequence[Record], key: str, start_epoch: int) -> Curve:

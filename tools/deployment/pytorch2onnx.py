@@ -18,7 +18,7 @@ from mmcv_need.serialization.atomic_files import written_atomically
 from mmdet.apis.checks import require
 from mmdet.apis.command_line import add_config_options, read_config
 from mmdet.apis.endings import run
-from mmdet.apis.export import INPUT, OPSETS, DecodingNetwork, Form, export, usable_exporter
+from mmdet.apis.export import INPUT, OPSETS, DecodingNetwork, Form, export, require_packages, usable_exporter
 from mmdet.apis.export_check import TOLERANCE, check, shapes_in_words
 from mmdet.apis.export_pictures import files_of, input_size, inputs
 from mmdet.apis.inference import load_detector
@@ -58,6 +58,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> None:
     args = parse(arguments)
     usable_exporter(args.opset_version)
+    require_packages(*(('onnx', 'onnxruntime') if args.verify else ()))
     prepare_file(args.output_file, '--output-file')
     cfg = read_config(args)
     require(cfg, 'model.backbone', 'data.test')

@@ -79,7 +79,7 @@ class TestModels:
         for exporter in exporting.EXPORTERS:
             options = dict(exporter.options, input_names=['x'], output_names=['y'], opset_version=exporter.opsets[0],
                            verbose=False)
-            session = runtime.InferenceSession(exporting._written(layer, x, options), providers=['CPUExecutionProvider'])
+            session = runtime.InferenceSession(exporting.write_onnx(layer, x, options), providers=['CPUExecutionProvider'])
             y, expected = session.run(None, {'x': x.numpy()})[0], layer(x).detach().numpy()
             assert (y[..., 0, :] == 0).all() and np.abs(y - expected).max() <= np.float32(20) * 2.0**-22
 
@@ -127,7 +127,7 @@ class TestModels:
                 return torch.linalg.eigvals(img)
         options = dict(exporting.EXPORTERS[0].options, opset_version=11, verbose=False)
         with pytest.raises(UserError, match=r'--opset-version 11: torch \S+ cannot export this network'):
-            exporting._written(Odd(), torch.zeros(1, 3, 4, 4), options)
+            exporting.write_onnx(Odd(), torch.zeros(1, 3, 4, 4), options)
 
 
 def test_a_network_that_diverged_is_told_from_a_bad_export():
