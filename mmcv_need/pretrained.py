@@ -2,23 +2,23 @@
 from __future__ import annotations
 
 import os
-import re
-import socket
 from functools import partial
 from typing import Dict
 
 import torch
 
 from mmcv_need.dist_utils import on_rank_0
+from mmcv_need.downloads.addresses import MIRRORS, Wanted, wanted
+from mmcv_need.downloads.fetching import fetch
+from mmcv_need.downloads.transfer import NoRoom, Unavailable
 from mmcv_need.errors import CheckpointError, did_you_mean
 
 # Names as MMDetection's configs write them. The address carries the first digits of the file's sha256.
 NAMED: Dict[str, str] = {
     'open-mmlab://vgg16_caffe': 'https://download.openmmlab.com/pretrain/third_party/vgg16_caffe-292e1171.pth',
     'torchvision://vgg16': 'https://download.pytorch.org/models/vgg16-397923af.pth',
+    'torchvision://ssd300_vgg16_coco': 'https://download.pytorch.org/models/ssd300_vgg16_coco-b556d3b4.pth',
 }
-
-TIMEOUT = 20.0  # seconds without an answer
 
 
 def cache_folder() -> str:
@@ -27,7 +27,7 @@ def cache_folder() -> str:
 
 
 def local_file(source: str) -> str:
-    """The file behind a name, an address or a path; downloaded once, by rank 0.
+    """The file behind a name, an address or a path; downloaded once, by rank 0, and once more where a machine does not see it.
 
     Raises:
         CheckpointError: unknown name, no such file, or the address cannot be reached (with what to do instead).
@@ -36,9 +36,11 @@ def local_file(source: str) -> str:
         if not os.path.isfile(source):
             raise CheckpointError(f'{source}: no such checkpoint file')
         return source
-    address = address_of(source)
-    cached = os.path.join(cache_folder(), os.path.basename(address))
-    on_rank_0(partial(_download, source, address, cached))
+    file = wanted(address_of(source))
+    cached = os.path.join(cache_folder(), file.name)
+    on_rank_0(partial(_fetch, source, file, cached))
+    if not os.path.isfile(cached):  # of another machine, with a disk of its own
+        _fetch(source, file, cached)
     return cached
 
 
@@ -54,21 +56,21 @@ def address_of(source: str) -> str:
     return address
 
 
-def _download(source: str, address: str, cached: str) -> None:
-    """Make the file `cached`, if it is not there."""
-    if os.path.isfile(cached):
-        return
-    digits = re.search(r'-([0-9a-f]{8,})\.pth$', address)
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)  # where packets are dropped, the system would wait for minutes
+def _fetch(source: str, file: Wanted, cached: str) -> None:
+    """Make the file `cached`, if it is not there.
+
+    Raises:
+        CheckpointError: it cannot be fetched, or not be written.
+    """
     try:
-        os.makedirs(os.path.dirname(cached), exist_ok=True)
-        torch.hub.download_url_to_file(address, cached, hash_prefix=digits.group(1) if digits else None)
-    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong checksum is a RuntimeError
+        fetch(file, cached)
+    except NoRoom as error:
+        raise CheckpointError(f"the weights '{source}' cannot be written to {cached} ({error}). Make room, or have TORCH_HOME "
+                              f'name another folder; what has come so far is kept, and the same command goes on with '
+                              f'it') from error
+    except Unavailable as error:
         raise CheckpointError(
-            f"the weights '{source}' are not here and cannot be downloaded ({error}). Download {address} elsewhere and "
-            f'put it at {cached}, or give the path of a file instead. For a backbone that is --cfg-options '
-            f'model.backbone.init_cfg.checkpoint=/path/to/vgg16.pth, or model.backbone.init_cfg=None to train from scratch '
-            f'(much longer)') from error
-    finally:
-        socket.setdefaulttimeout(timeout)
+            f"the weights '{source}' are not here and cannot be downloaded ({error}). Download {file.address} elsewhere and "
+            f'put it at {cached}, give the path of a file instead, or have {MIRRORS} name a mirror. For a backbone that is '
+            f'--cfg-options model.backbone.init_cfg.checkpoint=/path/to/vgg16.pth, or model.backbone.init_cfg=None to train '
+            f'from scratch (much longer)') from error

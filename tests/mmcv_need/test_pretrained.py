@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -50,3 +52,48 @@ def test_what_is_not_there_is_one_line(cache, source, words):
     with pytest.raises(CheckpointError, match=r'.') as caught:
         pretrained.local_file(source)
     assert words in str(caught.value) and '\n' not in str(caught.value)
+
+
+TWO_RANKS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from mmcv_need.dist_utils import get_dist_info, init_dist, leave_dist
+from mmcv_need.errors import CheckpointError
+from mmcv_need.failures import PeerError
+from mmcv_need.pretrained import local_file
+
+address, missing = open(sys.argv[2] + '/addresses').read().split()
+init_dist('pytorch', 'gloo')
+rank = get_dist_info()[0]
+assert local_file(address).endswith('net.pth')
+try:
+    local_file(missing)
+except (CheckpointError, PeerError) as error:
+    assert ('rank 0 cannot go on' in str(error)) == (rank == 1), error
+else:
+    raise AssertionError('it is not there')
+leave_dist()
+"""
+
+
+def test_rank_0_fetches_and_all_hear_of_it(in_two_processes, tmp_path, monkeypatch):
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_): ...
+
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200 if self.path == '/net.pth' else 404)
+            self.send_header('Content-Length', '3')
+            self.end_headers()
+            self.wfile.write(b'net')
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        base = f'http://127.0.0.1:{server.server_port}'
+        (tmp_path / 'addresses').write_text(f'{base}/net.pth {base}/missing.pth')
+        in_two_processes(TWO_RANKS, tmp_path)
+        server.shutdown()
+    assert asked == ['/net.pth', '/missing.pth']

@@ -1,0 +1,1 @@
+"""Files over the network: whole, checked, fetched once, and gone on with where a connection broke."""
