@@ -23,5 +23,5 @@ setup(
     install_requires=['numpy', 'orjson', 'pycocotools', 'rich'],  # torch and cv2: see README, "Install"
     extras_require={'cv2': ['opencv-python-headless'], 'fast': ['hotcoco>=1.3,<2'], 'yaml': ['PyYAML'], 'page': ['jinja2'],
                     'plots': ['matplotlib'], 'export': ['onnx', 'onnxruntime', 'onnxscript'],
-                    'tensorboard': ['tensorboard'], 'npu': ['torch_npu']},
+                    'safetensors': ['safetensors'], 'tensorboard': ['tensorboard'], 'npu': ['torch_npu']},
 )

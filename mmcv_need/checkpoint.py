@@ -19,6 +19,7 @@ from mmcv_need.finiteness import first_not_finite_of
 from mmcv_need.place_in_run import place_of
 from mmcv_need.serialization.atomic_files import link_atomically, write_atomically
 from mmcv_need.serialization.pickle_shapes import Refused
+from mmcv_need.serialization.safetensors_files import NotInstalled, is_safetensors, load_safetensors
 from mmcv_need.serialization.torch_files import Damaged, load_torch_file
 
 NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
@@ -72,7 +73,7 @@ def failed_save(checkpoint: Mapping[str, Any], path: str, latest: bool = True) -
 
 
 def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:
-    """Load a checkpoint of ours, of MMCV or of MMEngine onto the CPU, as data only.
+    """Load a checkpoint of ours, of MMCV or of MMEngine, or weights in safetensors' format, onto the CPU, as data only.
 
     What MMEngine stores as objects of its own comes as dicts, lists, numbers and tensors; the names of its labels stand where
     MMCV's do, at meta['CLASSES'].
@@ -82,13 +83,16 @@ def read_checkpoint(path: str, tensors: bool = True) -> Dict[str, Any]:
         tensors: whether to read them; what a large file says of itself is quickly read without, None standing for each.
 
     Raises:
-        CheckpointError: no such file, damaged (its checksums do not fit), not a checkpoint, or not plain data.
+        CheckpointError: no such file, damaged (its checksums do not fit), not a checkpoint, or not plain data; or it is a
+            safetensors file and their package is not installed.
     """
     if not os.path.isfile(path):
         raise CheckpointError(f'{path}: no such checkpoint file')
     try:
         with open(path, 'rb') as file:
-            checkpoint = load_torch_file(file, tensors)
+            checkpoint = load_safetensors(file, tensors) if is_safetensors(file) else load_torch_file(file, tensors)
+    except NotInstalled as error:
+        raise CheckpointError(f'{path}: {error}') from None
     except Damaged as error:
         raise CheckpointError(f'{path}: damaged: {error}. Use an older checkpoint') from error
     except Refused as error:

@@ -77,7 +77,7 @@ def transfer(address: str, part: str, told: Told) -> bool:
     have = os.path.getsize(part) if known else 0
     if known and have == known['size']:  # all of it came before
         return True
-    headers = {'User-Agent': 'ssd-npu', 'Accept-Encoding': 'identity'}
+    headers = {'User-Agent': 'mmcv_need', 'Accept-Encoding': 'identity'}
     if have:
         headers['Range'] = f'bytes={have}-'
         if known['mark']:
