@@ -24,7 +24,7 @@ from mmcv_need.checkpoint import meta_of
 from mmcv_need.dist_utils import any_over_ranks, gather_plain
 from mmcv_need.errors import CheckpointError, UserError
 from mmcv_need.finiteness import first_not_finite
-from mmcv_need.optim.optimizer_state import load_by_name
+from mmcv_need.optim.optimizer_state import OrderUnknown, load_by_name
 from mmcv_need.place_in_run import PlaceInRun, place_of
 from mmcv_need.random_state import random_state, set_random_state
 from mmcv_need.weights import current_weights, load_weights
@@ -191,6 +191,8 @@ def _restore_optimizer(runner: Any, path: str, checkpoint: Mapping[str, Any], we
     try:
         note = load_by_name(runner.optimizer.optimizer, checkpoint['optimizer'], current_weights(module, weights), module,
                             scheduled)
+    except OrderUnknown as error:
+        note = f"the optimizer begins anew, without the checkpoint's momentum: {error}"
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f'{path}: the optimizer state does not fit this optimizer ({error})') from error
     bad = first_not_finite({'optimizer': checkpoint['optimizer'], 'loss_scaler': _loss_scaler(checkpoint)})

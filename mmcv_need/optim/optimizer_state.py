@@ -24,6 +24,10 @@ KEPT_BESIDE = re.compile('initial_.*|.*_mult|step')  # what schedules, MMEngine 
 Slots = List[Tuple[str, Any]]  # of a group: name of the weight, position in the state
 
 
+class OrderUnknown(ValueError):
+    """The state is of a program that keeps no names, and does not tell which weight is which."""
+
+
 def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], stored: Iterable[str], model: nn.Module,
                  scheduled: Collection[str] = tuple(SCHEDULED)) -> Optional[str]:
     """Give an optimizer the state of a checkpoint: each parameter its own, by name.
@@ -42,6 +46,7 @@ def load_by_name(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], sto
         What to tell the user where settings of file and config differ; None if they do not.
 
     Raises:
+        OrderUnknown: it has no names, and as many parameters or groups as give no order.
         ValueError: it is another optimizer's, or does not say of every parameter where its state is.
     """
     names = {parameter: name for name, parameter in model.named_parameters()}
@@ -86,8 +91,9 @@ def _slots(groups: Sequence[Mapping[str, Any]], stored: Iterable[str], parameter
     else:  # of whoever made such groups, we know only that they are made again
         order = learning if [len(group['params']) for group in groups] == [len(members) for members in today] else []
     if len(order) != len(slots):
-        raise ValueError(f'it is of {len(slots)} parameters in {len(groups)} groups without names, this optimizer of '
-                         f'{len(learning)}: there is no telling which is which')
+        kind = ValueError if any('param_names' in group for group in groups) else OrderUnknown
+        raise kind(f'it is of {len(slots)} parameters in {len(groups)} groups without names, this optimizer of '
+                   f'{len(learning)}: there is no telling which is which')
     name_of = dict(zip(slots, order))
     return [[(name_of[slot], slot) for slot in group['params']] for group in groups]
 

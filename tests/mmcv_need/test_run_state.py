@@ -141,6 +141,23 @@ def test_gradients_stand_in_a_checkpoint_only_while_they_are_accumulated(tmp_pat
     assert [name for name, checkpoint in kept.items() if 'open_step' in checkpoint] == [1, 2, 4, 'epoch 1', 5, 7]
 
 
+def test_where_a_file_does_not_say_whose_momentum_is_whose_it_begins_anew_and_a_line_says_so(tmp_path):
+    """As of another program with groups of its own: weights and place go on, settings are the config's."""
+    kept = copy.deepcopy(run(make_runner(tmp_path))['epoch 1'])
+    groups = kept['optimizer']['param_groups']
+    assert len(groups) == 1 and len(groups[0]['params']) == 6
+    rest = {name: value for name, value in groups[0].items() if name not in ('params', 'param_names')}
+    kept['optimizer']['param_groups'] = [{**rest, 'lr': 9.0, 'params': [0, 1]}, {**rest, 'lr': 9.0, 'params': [2, 3, 4, 5]}]
+    runner, said = make_runner(tmp_path, seed=99), []
+    runner.logger.warning = lambda text, *rest: said.append(text % rest)
+    runner.resume('theirs.pth', kept)
+    (line,) = said
+    assert line.startswith("theirs.pth: the optimizer begins anew, without the checkpoint's momentum: it is of 6 parameters")
+    assert not runner.optimizer.optimizer.state and runner.optimizer.optimizer.param_groups[0]['lr'] == 0.05
+    assert (runner.epoch, runner.iter) == (1, ITERS)
+    assert all(torch.equal(value, kept['state_dict'][key]) for key, value in runner.model.module.state_dict().items())
+
+
 # Levels
 
 

@@ -9,6 +9,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from torch import Tensor, nn
 
 from mmcv_need.errors import ConfigError
+from mmdet.models.backbones.vgg_weights import with_convolutions
 from mmdet.models.builder import BACKBONES, INITIALIZERS, NORM_LAYERS
 from mmdet.models.layers import kaiming_normal
 from mmdet.models.norms import NormFactory
@@ -35,6 +36,7 @@ class SSDVGG(nn.Module):
         init_cfg: dict(type='Pretrained', checkpoint=...); None starts from Kaiming-normal weights.
         input_size: accepted for configs from before MMDetection 2.14; the network takes any size.
     """
+    current_form = staticmethod(with_convolutions)  # of weights of the VGG that classifies
 
     def __init__(self, depth: int = 16, with_last_pool: bool = False, ceil_mode: bool = True,
                  out_indices: Sequence[int] = (3, 4), out_feature_indices: Optional[Sequence[int]] = None,

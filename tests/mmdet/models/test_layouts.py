@@ -9,7 +9,8 @@ import torch
 
 from mmcv_need.averages import evaluated_weights
 from mmcv_need.checkpoint import read_checkpoint
-from mmcv_need.weights import load_weights
+from mmcv_need.optim.optimizer_state import load_by_name
+from mmcv_need.weights import current_weights, load_weights
 
 KEYMAP = Path(__file__).resolve().parents[2] / 'parity/data/keymap_2_11.json'
 WIDTHS = dict(backbone={'width_factor': 0.0625}, neck=dict(in_channels=(32, 64), out_channels=(32, 64, 32, 16, 16, 16)),
@@ -88,3 +89,25 @@ def test_weights_of_another_precision_are_their_values_in_float32(dtype, source,
     assert {value.dtype for value in loaded.state_dict().values()} == {torch.float32}
     for found, expected in zip(outputs(loaded), outputs(rounded)):
         assert torch.equal(found, expected)
+
+
+def sgd(detector):
+    return torch.optim.SGD(detector.parameters(), lr=0.1, momentum=0.9)
+
+
+def momentum_of(detector, optimizer):
+    """What is remembered, by name."""
+    return {name: optimizer.state[parameter]['momentum_buffer'] for name, parameter in detector.named_parameters()}
+
+
+def test_the_momentum_of_the_old_layout_goes_to_its_weights(source, small):
+    """An old file counts parameters in its own order: extra layers in the backbone, offsets before scores."""
+    order = list(old(source.state_dict()))
+    theirs = {key: torch.randn_like(value) for key, value in old(source.state_dict()).items()}
+    state = {'state': {i: {'momentum_buffer': theirs[key]} for i, key in enumerate(order)},
+             'param_groups': [{**sgd(source).state_dict()['param_groups'][0], 'params': list(range(len(order)))}]}
+    loaded = small()
+    optimizer = sgd(loaded)
+    load_by_name(optimizer, state, current_weights(loaded, old(source.state_dict())), loaded)
+    found, expected = old(momentum_of(loaded, optimizer)), theirs
+    assert list(found) == order and all(torch.equal(found[key], expected[key]) for key in order)
