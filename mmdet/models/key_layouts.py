@@ -7,7 +7,7 @@ columns of the classes have another order too: background first, then COCO's ids
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, Optional
 
 import torch
 from torch import Tensor
@@ -61,16 +61,30 @@ def current_form(state: Mapping[str, Tensor]) -> Dict[str, Tensor]:
     Its classification head has K columns for each default box, background first. Of 91, those of COCO's 80 classes come first
     here, then those of the 10 ids without a class, then background; of any other K, background moves to the end.
     """
-    formed = dict(state)
+    formed, columns = dict(state), torchvision_columns(state)
+    if columns is None:
+        return formed
+    order = torch.tensor(class_order(columns))
     for key, value in state.items():
         head = TV_HEAD.fullmatch(key)
-        offsets = state.get(key.replace('classification', 'regression'))
-        if head and head.group(1) == 'classification' and offsets is not None and len(offsets) >= 4:
-            boxes = len(offsets) // 4  # of a cell
-            if len(value) % boxes == 0:
-                columns = value.reshape(boxes, len(value) // boxes, *value.shape[1:])
-                formed[key] = columns[:, torch.tensor(class_order(columns.size(1)))].reshape(value.shape)
+        if head and head.group(1) == 'classification':
+            formed[key] = value.reshape(-1, columns, *value.shape[1:])[:, order].reshape(value.shape)
     return formed
+
+
+def torchvision_columns(state: Mapping[str, Tensor]) -> Optional[int]:
+    """How many columns of scores torchvision's network has, background among them; None if it is not such a network's state.
+
+    Where there are 4 offsets for each default box of a cell, there are so many scores.
+    """
+    found = set()
+    for key, value in state.items():
+        head = TV_HEAD.fullmatch(key)
+        if head and head.group(1) == 'classification':
+            offsets = state.get(key.replace('classification', 'regression'))
+            boxes = 0 if offsets is None or offsets.dim() == 0 else len(offsets) // 4
+            found.add(len(value) // boxes if boxes and value.dim() and len(value) % boxes == 0 else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def class_order(columns: int) -> List[int]:
