@@ -1,4 +1,4 @@
-"""Weights in safetensors' format: tensors, and a few texts about them. https://huggingface.co/docs/safetensors
+"""Weights in safetensors' format: tensors, and a few texts about them.
 
 Its package is optional; it checks that no tensor reaches beyond its bytes or into another's. What we say of the weights stands
 in the file's metadata, which holds texts only:

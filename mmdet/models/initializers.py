@@ -10,6 +10,7 @@ from mmcv_need.checkpoint import read_checkpoint
 from mmcv_need.pretrained import address_of, local_file
 from mmcv_need.weights import load_weights
 from mmdet.models.builder import INITIALIZERS
+from mmdet.models.key_layouts import current_key
 
 
 @INITIALIZERS.register_module('Pretrained')
@@ -20,7 +21,8 @@ class Pretrained:
 
     Args:
         checkpoint: a file, an address, or a name such as 'open-mmlab://vgg16_caffe'.
-        prefix: take only keys that begin with this, and cut it off ('backbone.' of a whole detector).
+        prefix: take only keys of this part, and cut it off: 'backbone.' of a whole detector, with the point or without, in any
+            layout that a detector loads.
 
     Raises:
         CheckpointError: at construction, before anything slow: it is not here and cannot be fetched.
@@ -28,7 +30,7 @@ class Pretrained:
 
     def __init__(self, checkpoint: str, prefix: str = ''):
         self.path = local_file(checkpoint)
-        self.prefix = prefix
+        self.prefix = f'{prefix.rstrip(".")}.' if prefix else ''
 
     @staticmethod
     def check_arguments(checkpoint: str) -> None:
@@ -36,6 +38,8 @@ class Pretrained:
 
     def __call__(self, module: nn.Module) -> None:
         state = evaluated_weights(read_checkpoint(self.path))
+        if self.prefix:
+            state = {current_key(key): value for key, value in state.items()}
         cut = {key[len(self.prefix):]: value for key, value in state.items() if key.startswith(self.prefix)}
         lacking = load_weights(module, cut, self.path)._replace(unexpected={})
         if any(lacking):

@@ -283,7 +283,7 @@ def test_nothing_is_read_or_fetched(checked, monkeypatch):
         raise AssertionError('touched')
 
     for name in ('mmdet.datasets.coco.read_table', 'mmdet.datasets.voc.read_ids', 'mmdet.datasets.picture_files.read_image',
-                 'mmcv_need.pretrained._download', 'mmdet.models.initializers.read_checkpoint'):
+                 'mmcv_need.pretrained.fetch', 'mmdet.models.initializers.read_checkpoint'):
         monkeypatch.setattr(name, fail)
     assert checked('configs/ssd300_coco.py', 'configs/ssd300_voc0712.py', 'configs/ssd_demo.py')[0] == 0
 

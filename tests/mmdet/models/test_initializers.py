@@ -36,11 +36,21 @@ def test_weights_that_fit_are_loaded_in_silence_whatever_else_the_file_has(weigh
     assert all(value.min() == 1 for value in backbone.state_dict().values())
 
 
-def test_a_prefix_is_cut_off(weights, tmp_path):
+@pytest.mark.parametrize('prefix', ['backbone.', 'backbone'])
+def test_a_prefix_is_cut_off(weights, tmp_path, prefix):
     torch.save({f'backbone.{key}': value for key, value in torch.load(weights()).items()}, tmp_path / 'detector.pth')
     backbone = Backbone()
-    Pretrained(str(tmp_path / 'detector.pth'), prefix='backbone.')(backbone)
+    Pretrained(str(tmp_path / 'detector.pth'), prefix=prefix)(backbone)
     assert backbone.features[0].weight.min() == 1
+
+
+def test_a_part_of_a_detector_of_another_layout_is_found(tmp_path):
+    """conv5_1 and fc6 of torchvision's ssd300_vgg16 stand in its first extra block."""
+    part = nn.ModuleDict({'features': nn.ModuleDict({'24': nn.Conv2d(1, 1, 1), '31': nn.Conv2d(1, 1, 1)})})
+    torch.save({f'backbone.extra.0.{place}.{kind}': torch.full_like(part.state_dict()[f'features.24.{kind}'], 7)
+                for place in ('1', '7.1') for kind in ('weight', 'bias')}, tmp_path / 'detector.pth')
+    Pretrained(str(tmp_path / 'detector.pth'), prefix='backbone')(part)
+    assert all((value == 7).all() for value in part.state_dict().values())
 
 
 @pytest.mark.parametrize('value, words', [(None, 'not in the checkpoint: features.2.weight'),
