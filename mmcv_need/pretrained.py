@@ -48,11 +48,13 @@ def address_of(source: str) -> str:
     """The address that a name stands for; addresses and paths as they are.
 
     Raises:
-        CheckpointError: unknown name.
+        CheckpointError: unknown name, or an address of no file.
     """
     address = NAMED.get(source.replace('openmmlab://', 'open-mmlab://'), source)
     if '://' in address and not address.startswith(('https://', 'http://', 'file://')):
         raise CheckpointError(f"'{source}' is no known name of weights.{did_you_mean(source, NAMED)}")
+    if '://' in address:
+        wanted(address)
     return address
 
 

@@ -46,6 +46,7 @@ def test_an_address_is_fetched_once_and_its_checksum_compared(cache, tmp_path):
 
 @pytest.mark.parametrize(('source', 'words'), [
     ('open-mmlab://vgg16_cafe', "Did you mean 'open-mmlab://vgg16_caffe'?"),
+    ('https://h/net.pth#sha256=12', '64 hexadecimal digits'),
     ('nowhere.pth', 'no such checkpoint file'),
     ('file:///nowhere/net-11111111.pth', 'model.backbone.init_cfg.checkpoint=/path')])
 def test_what_is_not_there_is_one_line(cache, source, words):

@@ -185,6 +185,14 @@ def test_where_no_mirror_has_it_all_are_named(get, server, monkeypatch):
         get(address='https://host.invalid/a/x.pth')
 
 
+def test_proxies_of_the_environment_are_asked(get, server, content, good_name, monkeypatch):
+    monkeypatch.delenv('no_proxy', raising=False)
+    monkeypatch.delenv('NO_PROXY', raising=False)
+    monkeypatch.setenv('http_proxy', f'http://127.0.0.1:{server.server_port}')
+    assert get(address=f'http://host.invalid/a/{good_name}').read_bytes() == content
+    assert [path for path, _ in server.requests] == [f'http://host.invalid/a/{good_name}']
+
+
 def test_a_disk_without_room_is_said_before_a_byte_comes(get, server, monkeypatch):
     usage = type('Usage', (), {'free': 1000})
     monkeypatch.setattr(transfer.shutil, 'disk_usage', lambda _: usage)
