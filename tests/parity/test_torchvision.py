@@ -1,6 +1,7 @@
 """torchvision's ssd300_vgg16 and its weights, by configs/ssd300_torchvision_coco.py: the numbers of torchvision itself."""
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_detections_are_torchvisions(detector, recipe, golden):
             theirs, ours = golden[f'labels_{i}'] == label, labels == label
             np.testing.assert_allclose(numbers[ours, 4], golden[f'scores_{i}'][theirs], rtol=0, atol=2e-5)
             np.testing.assert_allclose(numbers[ours, :4], golden[f'boxes_{i}'][theirs], rtol=0, atol=2e-3)
+
+
+def test_converted_and_as_safetensors_it_detects_the_same_to_the_bit(detector, weights, recipe, tmp_path):
+    pytest.importorskip('safetensors', reason='safetensors is optional')
+    for name, source, target in (('torchvision2mmdet', weights, tmp_path / 'ours.pth'),
+                                 ('to_safetensors', tmp_path / 'ours.pth', tmp_path / 'ours.safetensors')):
+        spec = importlib.util.spec_from_file_location(name, ROOT / f'tools/model_converters/{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.main([str(source), str(target)])
+    other = init_detector(CONFIG, tmp_path / 'ours.safetensors', device='cpu')
+    assert other.CLASSES == COCO_CLASSES
+    picture = recipe.picture(31, 300, 300)
+    for one, two in zip(inference_detector(detector, picture), inference_detector(other, picture)):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_probabilities_and_offsets_are_torchvisions(detector, recipe, golden):
