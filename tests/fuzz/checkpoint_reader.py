@@ -9,6 +9,7 @@ import io
 import pickle
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from harness import check_message, fuzz, instrumented
@@ -21,6 +22,7 @@ with instrumented():
     from mmcv_need.errors import CheckpointError, DataError
     from mmcv_need.place_in_run import place_of
     from mmcv_need.serialization.pickles import load_pickle
+    from mmcv_need.serialization.safetensors_files import NotInstalled, dump_safetensors
     from mmcv_need.weights import state_dict_of
 
 PLAIN = (bool, int, float, complex, str, bytes, bytearray, torch.dtype, np.generic)
@@ -86,6 +88,9 @@ def seeds() -> list:
         if new:
             with zipfile.ZipFile(buffer) as archive:
                 files.append(b'z' + archive.read('archive/data.pkl'))
+    with suppress(NotInstalled):  # the package is optional
+        meta = {'CLASSES': ('a', 'b'), 'epoch': 3, 'config': 'model = dict()'}
+        files.append(b'f' + dump_safetensors({'meta': meta}, {'w': torch.arange(6.0).view(2, 3), 'n': torch.tensor(3)}))
     results = [[np.arange(10, dtype=np.float32).reshape(2, 5), np.zeros((0, 5), np.float32)],
                (np.float32(1), 'a', b'c', {'d': 2})]
     return files + [b'p' + pickle.dumps(results, protocol) for protocol in (0, 2, 4, 5)]

@@ -55,6 +55,13 @@ def test_what_is_not_there_is_one_line(cache, source, words):
     assert words in str(caught.value) and '\n' not in str(caught.value)
 
 
+def test_a_machine_that_does_not_see_the_file_of_rank_0_fetches_its_own(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, 'on_rank_0', lambda action: None)  # is done on another machine, with a disk of its own
+    (tmp_path / 'net.pth').write_bytes(b'net')
+    assert pretrained.local_file(f'file://{tmp_path}/net.pth') == str(cache / 'net.pth')
+    assert (cache / 'net.pth').read_bytes() == b'net'
+
+
 TWO_RANKS = """
 import sys
 sys.path.insert(0, sys.argv[1])
