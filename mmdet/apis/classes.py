@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any, Sequence, Tuple, Union
+from typing import Any, Mapping, Sequence, Tuple, Union
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmcv_need.config import Config
-from mmcv_need.errors import ConfigError
+from mmcv_need.errors import CheckpointError, ConfigError
 from mmdet.datasets.coco_classes import COCO_CLASSES
+from mmdet.models.key_layouts import torchvision_columns
 
 
 def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
@@ -23,6 +24,19 @@ def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
         names = ', '.join(dataset.CLASSES[:6]) + (', ...' if expected > 6 else '')
         raise ConfigError(f"{cfg.where('model.bbox_head.num_classes')}: model.bbox_head.num_classes is {found}, but the data "
                           f'have {expected} classes ({names}). Set num_classes={expected}, or `classes` of the dataset')
+
+
+def check_columns(model: nn.Module, weights: Mapping[str, Tensor], checkpoint: str) -> None:
+    """The head has as many columns of scores as the weights, where these are torchvision's.
+
+    Raises:
+        CheckpointError: it has not.
+    """
+    found, own = torchvision_columns(weights), getattr(model.bbox_head, 'columns', None)
+    if found is not None and own is not None and found != own:
+        raise CheckpointError(f"{checkpoint}: is of torchvision's ssd300_vgg16, with {found} columns of scores; this model has "
+                              f'{own}. For weights trained on COCO use configs/ssd300_torchvision_coco.py, for others with '
+                              f'model.bbox_head.num_classes={found - 1} and unnamed_classes=0')
 
 
 def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:

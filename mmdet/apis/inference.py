@@ -19,7 +19,7 @@ from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build, check
 from mmcv_need.weights import load_weights
 from mmdet.apis.checks import require
-from mmdet.apis.classes import label_names
+from mmdet.apis.classes import check_columns, label_names
 from mmdet.apis.custom_imports import import_custom_modules
 from mmdet.apis.dataset_lists import first_dataset
 from mmdet.apis.dialects import canonical
@@ -83,7 +83,9 @@ def load_detector(cfg: Config, checkpoint: Optional[str]) -> Tuple[nn.Module, Ma
     content = {} if checkpoint is None else read_checkpoint(local_file(checkpoint))
     network = build(cfg, DETECTORS, key='model')
     if checkpoint is not None:
-        load_weights(network, evaluated_weights(content), checkpoint, strict=True)
+        weights = evaluated_weights(content)
+        check_columns(network, weights, checkpoint)
+        load_weights(network, weights, checkpoint, strict=True)
     return network, content.get('meta') or {}
 
 
