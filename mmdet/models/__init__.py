@@ -1,10 +1,11 @@
 """Importing this package registers every part of a detector."""
 from mmdet.models import activations, conv_module, first_weights, initializers, layers, norms
 from mmdet.models.backbones import mobilenet_v2, ssd_vgg
-from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, NECKS
+from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, LOSSES, NECKS
 from mmdet.models.dense_heads import ssd_head
 from mmdet.models.detectors import single_stage
+from mmdet.models.losses import box_losses
 from mmdet.models.necks import ssd_neck
 
-__all__ = ['BACKBONES', 'DETECTORS', 'HEADS', 'NECKS', 'activations', 'conv_module', 'first_weights', 'initializers', 'layers',
-           'mobilenet_v2', 'norms', 'single_stage', 'ssd_head', 'ssd_neck', 'ssd_vgg']
+__all__ = ['BACKBONES', 'DETECTORS', 'HEADS', 'LOSSES', 'NECKS', 'activations', 'box_losses', 'conv_module', 'first_weights',
+           'initializers', 'layers', 'mobilenet_v2', 'norms', 'single_stage', 'ssd_head', 'ssd_neck', 'ssd_vgg']

@@ -62,13 +62,14 @@ def array_areas(bboxes: np.ndarray, extent: float = 0) -> np.ndarray:
     return sides[:, 0] * sides[:, 1]
 
 
-def paired_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tensor:
+def paired_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou', eps: float = EPS) -> Tensor:
     """Overlap of each box with its counterpart.
 
     Args:
         bboxes1, bboxes2: (..., 4), same or broadcastable shapes.
         mode: 'iou' (intersection over union), 'iof' (over the area of bboxes1), or 'giou' (IoU less the share of the smallest
             box around both that neither covers; Rezatofighi et al., CVPR 2019).
+        eps: least union, and least area of the box around both.
 
     Returns:
         (...) in 0..1; GIoU in -1..1.
@@ -81,12 +82,13 @@ def paired_overlaps(bboxes1: Tensor, bboxes2: Tensor, mode: str = 'iou') -> Tens
     overlap = width * height
     area1 = box_area(bboxes1)
     base = area1.expand_as(overlap) if mode == 'iof' else area1 + box_area(bboxes2) - overlap
-    base = base.clamp(min=EPS)
+    base = base.clamp(min=eps)
     if mode != 'giou':
         return overlap / base
     low = torch.minimum(bboxes1[..., :2], bboxes2[..., :2])
     high = torch.maximum(bboxes1[..., 2:], bboxes2[..., 2:])
-    around = (high - low).prod(dim=-1).clamp(min=EPS)
+    width, height = (high - low).clamp(min=0).unbind(-1)  # the gradient of `prod` would ask the device for zeros
+    around = (width * height).clamp(min=eps)
     return overlap / base - (around - base) / around
 
 

@@ -7,6 +7,7 @@ Sizes:  N images,  G ground-truth boxes and K ignored regions an image (padded),
 """
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -21,7 +22,7 @@ from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS
 from mmdet.core.bbox.coder import DeltaXYWHBBoxCoder
 from mmdet.core.post_processing.detections import Detections, SSDTestCfg, detect
 from mmdet.models.activations import ActFactory
-from mmdet.models.builder import ACTIVATION_LAYERS, CONV_LAYERS, HEADS, INITIALIZERS, NORM_LAYERS
+from mmdet.models.builder import ACTIVATION_LAYERS, CONV_LAYERS, HEADS, INITIALIZERS, LOSSES, NORM_LAYERS
 from mmdet.models.conv_module import ConvFactory
 from mmdet.models.dense_heads.ssd_layers import prediction_layers
 from mmdet.models.first_weights import Initializer, initialize
@@ -65,7 +66,7 @@ class SSDTrainCfg:
 
 
 @HEADS.register_module(parts=dict(anchor_generator=ANCHOR_GENERATORS, bbox_coder=BBOX_CODERS, conv_cfg=CONV_LAYERS,
-                                  norm_cfg=NORM_LAYERS, act_cfg=ACTIVATION_LAYERS, init_cfg=INITIALIZERS))
+                                  norm_cfg=NORM_LAYERS, act_cfg=ACTIVATION_LAYERS, init_cfg=INITIALIZERS, loss_bbox=LOSSES))
 class SSDHead(nn.Module):
     """Scores and offsets of all default boxes.
 
@@ -83,6 +84,9 @@ class SSDHead(nn.Module):
         init_cfg: first weights; None is Xavier-uniform.
         unnamed_classes: further columns of the scores, between the classes and background, that nothing is labelled with; they
             count as background. Networks of torchvision's have 10, for the ids that COCO left out.
+        reg_decoded_bbox: whether boxes in pixels are compared, not offsets: for losses of overlaps.
+        loss_bbox: how they are compared; None is smooth L1 of `train_cfg.smoothl1_beta`, as in MMDetection, whose SSDHead has
+            no such argument. Its reduction stays 'mean', which is by the positives as for all losses here.
     """
 
     def __init__(self, in_channels: Sequence[int], anchor_generator: SSDAnchorGenerator,
@@ -90,7 +94,7 @@ class SSDHead(nn.Module):
                  stacked_convs: int = 0, feat_channels: int = 256, use_depthwise: bool = False,
                  conv_cfg: Optional[ConvFactory] = None, norm_cfg: Optional[NormFactory] = None,
                  act_cfg: Optional[ActFactory] = None, init_cfg: Optional[Initializer] = None,
-                 unnamed_classes: int = 0):
+                 unnamed_classes: int = 0, reg_decoded_bbox: bool = False, loss_bbox: Optional[nn.Module] = None):
         super().__init__()
         if len(in_channels) != anchor_generator.num_levels:
             raise ConfigError(f'in_channels has {len(in_channels)} levels, anchor_generator {anchor_generator.num_levels}; '
@@ -103,8 +107,11 @@ class SSDHead(nn.Module):
             raise ConfigError(f'unnamed_classes must be at least 0, not {unnamed_classes}')
         if loss_normalizer not in NORMALIZERS:
             raise ConfigError(f"loss_normalizer: expected {' or '.join(map(repr, NORMALIZERS))}, not {loss_normalizer!r}")
+        if loss_bbox is not None:
+            _check_box_loss(loss_bbox, reg_decoded_bbox)
         self.num_classes = num_classes
         self.columns = num_classes + unnamed_classes + 1
+        self.reg_decoded_bbox, self.loss_bbox = reg_decoded_bbox, loss_bbox
         self.normalizer = NORMALIZERS[loss_normalizer]
         self.anchor_generator = anchor_generator
         self.bbox_coder = bbox_coder or DeltaXYWHBBoxCoder(target_stds=(0.1, 0.1, 0.2, 0.2))
@@ -146,11 +153,18 @@ class SSDHead(nn.Module):
         found = cfg.assigner.assign(anchors, gt_bboxes, gt_labels, gt_bboxes_ignore, valid)
         unmatched = ~found.positive
         matched_bboxes = gt_bboxes.gather(1, found.matched[..., None].expand(-1, -1, 4))
-        targets = self.bbox_coder.encode_from(anchors.centres, anchors.sizes, matched_bboxes)
-        targets = targets.masked_fill(unmatched[..., None], 0.0)
+        if self.reg_decoded_bbox:
+            predicted = self.bbox_coder.decode(anchors.boxes, deltas.float())
+            targets = torch.where(unmatched[..., None], anchors.boxes, matched_bboxes)
+        else:
+            predicted = deltas
+            targets = self.bbox_coder.encode_from(anchors.centres, anchors.sizes, matched_bboxes)
+            targets = targets.masked_fill(unmatched[..., None], 0.0)
         labels = gt_labels.gather(1, found.matched).masked_fill(unmatched, self.num_classes)
-        return multibox_loss(scores, deltas, labels, targets, found.positive, found.negative,
-                             neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta, normalizer=self.normalizer)
+        box_loss = None if self.loss_bbox is None else partial(self.loss_bbox, reduction_override='none')
+        return multibox_loss(scores, predicted, labels, targets, found.positive, found.negative,
+                             neg_pos_ratio=cfg.neg_pos_ratio, beta=cfg.smoothl1_beta, normalizer=self.normalizer,
+                             box_loss=box_loss)
 
     def get_bboxes(self, scores: Tensor, deltas: Tensor, anchors: Anchors, metas: Sequence[Mapping[str, Any]],
                    cfg: SSDTestCfg, rescale: bool = False) -> List[Detections]:
@@ -161,6 +175,13 @@ def with_one_background(scores: Tensor, num_classes: int) -> Tensor:
     """(N, A, C+1) logits of (N, A, C+1+u): the last 1+u columns are one, of as much probability as they had together."""
     background = scores[..., num_classes:].float().logsumexp(dim=-1, keepdim=True)
     return torch.cat([scores[..., :num_classes], background.to(scores.dtype)], dim=-1)
+
+
+def _check_box_loss(loss_bbox: nn.Module, reg_decoded_bbox: bool) -> None:
+    if getattr(loss_bbox, 'reduction', 'mean') != 'mean':
+        raise ConfigError(f"loss_bbox: reduction {loss_bbox.reduction!r}: the head divides by the positives; leave it 'mean'")
+    if getattr(loss_bbox, 'of_boxes', False) and not reg_decoded_bbox:
+        raise ConfigError('loss_bbox: overlaps are of boxes, and the head compares offsets; set reg_decoded_bbox=True')
 
 
 def _flatten(maps: Tensor, size: int) -> Tensor:

@@ -11,11 +11,13 @@ import torch
 
 from mmcv_need.data_parallel import MMDataParallel
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.registry import build
 from mmdet.apis.test import finish_batch
 from mmdet.core.anchor.anchor_generator import SSDAnchorGenerator
 from mmdet.core.bbox.assigner import MaxIoUAssigner
 from mmdet.datasets.loader.collate import collate
 from mmdet.datasets.pipelines.plan import Plan, pixel_row, render
+from mmdet.models.builder import LOSSES
 from mmdet.models.dense_heads.ssd_head import SSDHead, SSDTrainCfg
 
 dispatch = pytest.importorskip('torch.utils._python_dispatch', reason='this torch does not show its operations')
@@ -147,6 +149,14 @@ def ssd300():
 def test_nothing_waits_for_the_device_and_no_shape_depends_on_values(backward, device):
     loss = Loss(300, device)
     assert operations(loss, loss.batch(2, 8, 5), backward).waits == []
+
+
+@pytest.mark.parametrize('kind', ['IoULoss', 'GIoULoss', 'DIoULoss', 'CIoULoss', 'BoundedIoULoss', 'L1Loss'])
+def test_losses_of_decoded_boxes_wait_for_nothing_either(kind, device):
+    loss = Loss(300, device)
+    loss.head.reg_decoded_bbox, loss.head.loss_bbox = True, build(dict(type=kind), LOSSES)
+    seen = operations(loss, loss.batch(2, 8, 5), backward=True)
+    assert seen.waits == [] and seen.names == operations(loss, loss.batch(2, 8, 0), backward=True).names
 
 
 def test_a_loss_takes_at_most_60_operations_that_compute(ssd300):
