@@ -72,6 +72,7 @@ def test_detections_are_torchvisions(detector, recipe, golden):
             np.testing.assert_allclose(numbers[ours, :4], golden[f'boxes_{i}'][theirs], rtol=0, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_converted_and_as_safetensors_it_detects_the_same_to_the_bit(detector, weights, recipe, tmp_path):
     pytest.importorskip('safetensors', reason='safetensors is optional')
     for name, source, target in (('torchvision2mmdet', weights, tmp_path / 'ours.pth'),
