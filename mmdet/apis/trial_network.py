@@ -32,7 +32,7 @@ class Network(NamedTuple):
 def without_weights(cfg: Config) -> Config:
     """A copy whose network starts from nothing."""
     cfg = copy.deepcopy(cfg)
-    for section in (cfg.model, cfg.model.get('backbone')):
+    for section in (cfg.model, *(cfg.model.get(part) for part in ('backbone', 'neck', 'bbox_head'))):
         if isinstance(section, dict) and 'init_cfg' in section:
             section['init_cfg'] = None
     return cfg

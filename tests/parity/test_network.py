@@ -117,9 +117,19 @@ def test_losses_and_the_gradient_of_every_parameter_are_equal(detector, recipe, 
         assert flat.abs().sum().item() == pytest.approx(expected['abssum'], abs=scale), name
 
 
+@pytest.fixture(scope='module')
+def ascend(build_detector):
+    """SSD300 by the names of MMDetection's static form for Ascend."""
+    return build_detector('ssd300_coco.py', **{'bbox_head.type': 'AscendSSDHead',
+                                               'train_cfg.assigner.type': 'AscendMaxIoUAssigner'})
+
+
+@pytest.mark.parametrize('names', ['usual', 'ascend'])
 @pytest.mark.parametrize('name', ['g3_0', 'g1', 'g50', 'all0'])
-def test_losses_targets_and_gradients_of_the_head_are_equal(name, head, recipe, stored, pad, monkeypatch):
+def test_losses_targets_and_gradients_of_the_head_are_equal(name, names, head, ascend, recipe, stored, pad, monkeypatch):
     bbox_head, anchors, train_cfg = head
+    if names == 'ascend':
+        bbox_head, train_cfg = ascend.bbox_head, ascend.train_cfg
     data = stored(f'headloss_{name}.npz')
     counts = data['ns'].tolist()
     cls_maps, box_maps = recipe.head_outputs(7, len(counts))

@@ -28,6 +28,7 @@ class Assignment(NamedTuple):
     matched: Tensor
 
 
+@BBOX_ASSIGNERS.register_module('AscendMaxIoUAssigner', parts=dict(iou_calculator=BboxOverlaps2D))  # of constant shapes, too
 @BBOX_ASSIGNERS.register_module(parts=dict(iou_calculator=BboxOverlaps2D))
 class MaxIoUAssigner:
     """Matches by overlap: every box to its best ground truth, and every ground truth to its best box.

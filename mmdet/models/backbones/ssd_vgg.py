@@ -1,20 +1,24 @@
-"""VGG-16 as SSD uses it: fc6 and fc7 as convolutions, pool5 without stride.
+"""VGG as SSD uses it: fc6 and fc7 as convolutions, pool5 without stride.
 
-Source: Simonyan & Zisserman, VGG, ICLR 2015, configuration D; Liu et al., SSD, ECCV 2016, sec. 3; keys as in MMDetection.
+Source: Simonyan & Zisserman, VGG, ICLR 2015, configurations A, B, D and E; Liu et al., SSD, ECCV 2016, sec. 3; keys as in
+MMDetection.
 """
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
 from mmcv_need.errors import ConfigError
 from mmdet.models.backbones.vgg_weights import with_convolutions
 from mmdet.models.builder import BACKBONES, INITIALIZERS, NORM_LAYERS
+from mmdet.models.first_weights import Initializer, initialize
+from mmdet.models.freezing import freeze, keep_in_evaluation
 from mmdet.models.layers import kaiming_normal
 from mmdet.models.norms import NormFactory
 
-STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # (convolutions, channels) of VGG-16
+CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each stage, by depth
+CHANNELS = (64, 128, 256, 512, 512)  # of each stage
 FC_CHANNELS = 1024
 
 
@@ -25,46 +29,58 @@ class SSDVGG(nn.Module):
     `features` is a flat Sequential, indexed as in MMDetection's checkpoints when there is no norm.
 
     Args:
-        depth: 16, the only VGG that SSD was published with.
+        depth: of VGG: 16, as published, or 11, 13 or 19.
         with_last_pool: False: SSD replaces the last pooling by its own.
         ceil_mode: whether pooling rounds odd sizes up; True makes SSD300's maps 38, 19, 10, ...
         out_indices: accepted for MMDetection's configs; SSD does not use it.
-        out_feature_indices: indices into `features` of the outputs; None means conv4_3 and fc7, which are (22, 34)
-            without norms.
+        out_feature_indices: indices into `features` of the outputs; None means the last of stage 4 and fc7, which are (22, 34)
+            for depth 16 without norms.
         width_factor: channels as a share of VGG's, for small models; rounded to multiples of 8.
         norm_cfg: a norm after each convolution, dict(type='BN'); None as in VGG.
         init_cfg: dict(type='Pretrained', checkpoint=...); None starts from Kaiming-normal weights.
         input_size: accepted for configs from before MMDetection 2.14; the network takes any size.
+        frozen_stages: so many stages of convolutions do not learn; 0 and -1 freeze nothing, 5 all but fc6 and fc7.
+        norm_eval: whether batch norms keep their running statistics in training.
     """
     current_form = staticmethod(with_convolutions)  # of weights of the VGG that classifies
 
     def __init__(self, depth: int = 16, with_last_pool: bool = False, ceil_mode: bool = True,
                  out_indices: Sequence[int] = (3, 4), out_feature_indices: Optional[Sequence[int]] = None,
                  width_factor: float = 1.0, norm_cfg: Optional[NormFactory] = None,
-                 init_cfg: Optional[Callable[[nn.Module], None]] = None, input_size: Optional[int] = None):
+                 init_cfg: Optional[Initializer] = None, input_size: Optional[int] = None, frozen_stages: int = -1,
+                 norm_eval: bool = False):
         super().__init__()
-        if depth != 16:
-            raise ConfigError(f'depth {depth}: SSD is made of VGG-16; set depth=16')
+        if depth not in CONVOLUTIONS:
+            raise ConfigError(f"depth {depth}: there is VGG of depth {', '.join(map(str, CONVOLUTIONS))}; set depth=16")
+        if frozen_stages not in range(-1, len(CHANNELS) + 1):
+            raise ConfigError(f'frozen_stages {frozen_stages}: expected -1 (none) to {len(CHANNELS)}')
         if with_last_pool:
             raise ConfigError('with_last_pool=True would halve the maps that SSD predicts on; set it to False')
         if width_factor <= 0:
             raise ConfigError(f'width_factor must be positive, not {width_factor}')
-        layers, self.out_channels, taps = _layers(width_factor, ceil_mode, norm_cfg)
-        self.features = nn.Sequential(*layers)
-        self.out_feature_indices = tuple(taps if out_feature_indices is None else out_feature_indices)
-        if max(self.out_feature_indices) >= len(layers):
-            raise ConfigError(f'out_feature_indices {self.out_feature_indices}: features has {len(layers)} layers')
+        plan = _layers(CONVOLUTIONS[depth], width_factor, ceil_mode, norm_cfg)
+        self.features = nn.Sequential(*plan.layers)
+        self.out_channels, self.norm_eval = plan.out_channels, norm_eval
+        self.out_feature_indices = tuple(plan.taps if out_feature_indices is None else out_feature_indices)
+        if max(self.out_feature_indices) >= len(plan.layers):
+            raise ConfigError(f'out_feature_indices {self.out_feature_indices}: features has {len(plan.layers)} layers')
+        self.frozen = plan.layers[:plan.ends[frozen_stages - 1]] if frozen_stages > 0 else []
         self.init_weights(init_cfg)
+        freeze(self.frozen)
 
-    def init_weights(self, init_cfg: Optional[Callable[[nn.Module], None]]) -> None:
+    def train(self, mode: bool = True) -> SSDVGG:
+        super().train(mode)
+        keep_in_evaluation(self.frozen, self, self.norm_eval)
+        return self
+
+    def init_weights(self, init_cfg: Optional[Initializer]) -> None:
         """Kaiming-normal weights, then what `init_cfg` loads over them."""
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):
                 kaiming_normal(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        if init_cfg is not None:
-            init_cfg(self)
+        initialize(self, init_cfg)
 
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
         """(N, 3, H, W) -> conv4_3 (N, 512, H/8, W/8) and fc7 (N, 1024, H/16, W/16), times the width factor."""
@@ -81,10 +97,21 @@ def scaled(channels: int, factor: float) -> int:
     return channels if factor == 1 else max(8, round(channels * factor / 8) * 8)
 
 
-def _layers(width: float, ceil_mode: bool, norm: Optional[NormFactory]) -> Tuple[List[nn.Module], List[int], List[int]]:
-    """All layers, the channels of conv4_3 and fc7, and the indices of both after ReLU."""
+class _Plan(NamedTuple):
+    """Fields:
+        layers: all of them, in order.
+        out_channels, taps: channels of the last convolution of stage 4 and of fc7, and the indices of both after ReLU.
+        ends: index behind the last layer of each stage.
+    """
+    layers: List[nn.Module]
+    out_channels: List[int]
+    taps: List[int]
+    ends: List[int]
+
+
+def _layers(counts: Sequence[int], width: float, ceil_mode: bool, norm: Optional[NormFactory]) -> _Plan:
     layers: List[nn.Module] = []
-    channels, taps, out_channels = 3, [], []
+    channels, taps, out_channels, ends = 3, [], [], []
 
     def convolution(out: int, kernel_size: int, padding: int, dilation: int = 1) -> None:
         nonlocal channels
@@ -94,15 +121,16 @@ def _layers(width: float, ceil_mode: bool, norm: Optional[NormFactory]) -> Tuple
         layers.append(nn.ReLU(inplace=True))
         channels = out
 
-    for stage, (count, out) in enumerate(STAGES):
+    for stage, (count, out) in enumerate(zip(counts, CHANNELS)):
         for _ in range(count):
             convolution(scaled(out, width), 3, 1)
         if stage == 3:
             taps.append(len(layers) - 1)
             out_channels.append(channels)
-        if stage < len(STAGES) - 1:
+        if stage < len(CHANNELS) - 1:
             layers.append(nn.MaxPool2d(2, 2, ceil_mode=ceil_mode))
+        ends.append(len(layers))
     layers.append(nn.MaxPool2d(3, stride=1, padding=1))
     convolution(scaled(FC_CHANNELS, width), 3, 6, dilation=6)
     convolution(scaled(FC_CHANNELS, width), 1, 0)
-    return layers, [*out_channels, channels], [*taps, len(layers) - 1]
+    return _Plan(layers, [*out_channels, channels], [*taps, len(layers) - 1], ends)

@@ -65,8 +65,12 @@ class SSDTrainCfg:
         self.neg_pos_ratio = neg_pos_ratio
 
 
-@HEADS.register_module(parts=dict(anchor_generator=ANCHOR_GENERATORS, bbox_coder=BBOX_CODERS, conv_cfg=CONV_LAYERS,
-                                  norm_cfg=NORM_LAYERS, act_cfg=ACTIVATION_LAYERS, init_cfg=INITIALIZERS, loss_bbox=LOSSES))
+PARTS = dict(anchor_generator=ANCHOR_GENERATORS, bbox_coder=BBOX_CODERS, conv_cfg=CONV_LAYERS, norm_cfg=NORM_LAYERS,
+             act_cfg=ACTIVATION_LAYERS, init_cfg=INITIALIZERS, loss_bbox=LOSSES)
+
+
+@HEADS.register_module('AscendSSDHead', parts=PARTS)  # whose shapes are constant; so are these
+@HEADS.register_module(parts=PARTS)
 class SSDHead(nn.Module):
     """Scores and offsets of all default boxes.
 

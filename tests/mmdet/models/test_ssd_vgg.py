@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmcv_need.builder import build_optimizer
 from mmcv_need.errors import ConfigError
 from mmdet.models.backbones.ssd_vgg import SSDVGG, scaled
 from mmdet.models.norms import batch_norm
@@ -77,9 +78,55 @@ def test_channels_scale_to_multiples_of_8():
     assert [scaled(64, factor) for factor in (.01, .1, 1., 2.)] == [8, 8, 64, 128]
 
 
-@pytest.mark.parametrize('options, word', [({'depth': 19}, 'depth=16'), ({'with_last_pool': True}, 'with_last_pool'),
+@pytest.mark.parametrize('options, word', [({'depth': 17}, 'depth=16'), ({'frozen_stages': 6}, 'to 5'),
+                                           ({'frozen_stages': -2}, 'frozen_stages -2'), ({'with_last_pool': True}, 'with_last_pool'),
                                            ({'width_factor': 0}, 'width_factor'),
                                            ({'width_factor': .1, 'out_feature_indices': (22, 35)}, '35 layers')])
 def test_what_is_not_ssd_is_refused(options, word):
     with pytest.raises(ConfigError, match=word):
         SSDVGG(**options)
+
+
+# Depth: indices of convolutions in `features`, as MMDetection 2.28.2 has them; after the last of each stage; after ReLU of
+# the last of stage 4, and of fc7.
+DEPTHS = {11: ([0, 3, 6, 8, 11, 13, 16, 18, 21, 23], [3, 6, 11, 16, 20], (14, 24)),
+          13: ([0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27], [5, 10, 15, 20, 24], (18, 28)),
+          16: ([0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33], [5, 10, 17, 24, 30], (22, 34)),
+          19: ([0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34, 37, 39], [5, 10, 19, 28, 36], (26, 40))}
+
+
+@pytest.mark.parametrize('depth', DEPTHS)
+def test_every_depth_has_mmdetections_layers_and_the_features_of_ssd(depth):
+    indices, _, taps = DEPTHS[depth]
+    vgg = SSDVGG(depth, width_factor=.1)
+    assert [i for i, layer in enumerate(vgg.features) if isinstance(layer, nn.Conv2d)] == indices
+    assert vgg.out_feature_indices == taps
+    assert [feature.shape[1:] for feature in vgg(torch.randn(1, 3, 64, 64))] == [(48, 8, 8), (104, 4, 4)]
+
+
+@pytest.mark.parametrize('depth', DEPTHS)
+@pytest.mark.parametrize('stages', [-1, 0, 1, 2, 3, 4, 5])
+def test_the_first_stages_are_frozen_as_mmcvs(depth, stages):
+    indices, ends, _ = DEPTHS[depth]
+    vgg = SSDVGG(depth, width_factor=.1, frozen_stages=stages)
+    end = ends[stages - 1] if stages > 0 else 0
+    for index in indices:
+        assert [weight.requires_grad for weight in vgg.features[index].parameters()] == [index >= end] * 2
+
+
+def test_what_is_frozen_neither_learns_nor_changes_its_statistics_and_the_rest_does():
+    vgg = SSDVGG(width_factor=.1, norm_cfg=batch_norm, frozen_stages=2).eval().train()
+    before = {name: value.clone() for name, value in vgg.state_dict().items()}
+    optimizer = build_optimizer(vgg, {'optimizer': dict(type='SGD', lr=.1, momentum=.9, weight_decay=.1)})
+    sum(feature.square().mean() for feature in vgg(torch.randn(2, 3, 64, 64))).backward()
+    optimizer.step()
+    end, changed = 14, {int(name.split('.')[1]) for name, value in vgg.state_dict().items() if not value.equal(before[name])}
+    assert changed == {i for i, layer in enumerate(vgg.features) if i >= end and not isinstance(layer, (nn.ReLU, nn.MaxPool2d))}
+    assert [layer.training for layer in vgg.features] == [i >= end for i in range(len(vgg.features))]
+
+
+def test_norms_keep_their_statistics_where_asked():
+    vgg = SSDVGG(width_factor=.1, norm_cfg=batch_norm, norm_eval=True).train()
+    vgg(torch.randn(2, 3, 64, 64))
+    assert all(layer.num_batches_tracked == 0 for layer in vgg.features if isinstance(layer, nn.BatchNorm2d))
+    assert all(weight.requires_grad for weight in vgg.parameters())
