@@ -78,10 +78,10 @@ def test_channels_scale_to_multiples_of_8():
     assert [scaled(64, factor) for factor in (.01, .1, 1., 2.)] == [8, 8, 64, 128]
 
 
-@pytest.mark.parametrize('options, word', [({'depth': 17}, 'depth=16'), ({'frozen_stages': 6}, 'to 5'),
-                                           ({'frozen_stages': -2}, 'frozen_stages -2'), ({'with_last_pool': True}, 'with_last_pool'),
-                                           ({'width_factor': 0}, 'width_factor'),
-                                           ({'width_factor': .1, 'out_feature_indices': (22, 35)}, '35 layers')])
+@pytest.mark.parametrize('options, word', [
+    ({'depth': 17}, 'depth=16'), ({'frozen_stages': 6}, 'to 5'), ({'frozen_stages': -2}, 'frozen_stages -2'),
+    ({'with_last_pool': True}, 'with_last_pool'), ({'width_factor': 0}, 'width_factor'),
+    ({'width_factor': .1, 'out_feature_indices': (22, 35)}, '35 layers')])
 def test_what_is_not_ssd_is_refused(options, word):
     with pytest.raises(ConfigError, match=word):
         SSDVGG(**options)
