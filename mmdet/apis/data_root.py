@@ -8,6 +8,7 @@ from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, DataError
 from mmdet.datasets.coco_reader import WHERE_COCO_GOES
 from mmdet.datasets.voc_reader import WHERE_VOC_GOES
+from mmdet.datasets.wider_face import WHERE_WIDER_GOES
 
 
 def replace_data_root(cfg: Config, root: str) -> None:
@@ -44,7 +45,7 @@ def _replace(node: Any, old: str, new: str) -> int:
 
 
 NEEDED = (('ann_file', os.path.isfile, 'annotation file'), ('img_prefix', os.path.isdir, 'folder of pictures'))
-WHERE_TO = {'CocoDataset': WHERE_COCO_GOES, 'VOCDataset': WHERE_VOC_GOES}
+WHERE_TO = {'CocoDataset': WHERE_COCO_GOES, 'VOCDataset': WHERE_VOC_GOES, 'WIDERFaceDataset': WHERE_WIDER_GOES}
 
 
 def check_data_files(cfg: Config, *sections: str) -> None:

@@ -43,8 +43,8 @@ class VOCDataset(AnnotatedPictures):
         self.year = _year(folder)
         names = list(self.CLASSES) if classes is None else class_names(classes)
         label_of = {name: label for label, name in enumerate(names)}
-        pictures, skipped = usable((partial(read_picture, os.path.join(folder, ann_subdir, f'{number}.xml'), number,
-                                            f'{img_subdir}/{number}.jpg', folder, label_of, min_size or 0)
+        pictures, skipped = usable((partial(read_picture, os.path.join(folder, ann_subdir, f'{number}.xml'), number, folder,
+                                            label_of, lambda root, number=number: f'{img_subdir}/{number}.jpg', min_size or 0)
                                     for number in read_ids(path)), bad_data)
         super().__init__(path, in_columns(pictures), names, pipeline, folder, test_mode, filter_empty_gt, bad_data=bad_data,
                          skipped=skipped)

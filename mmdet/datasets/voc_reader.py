@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import List, Mapping, Tuple
+from typing import Callable, List, Mapping, Tuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -20,8 +20,12 @@ LARGEST = 1e9  # of its numbers
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def read_ids(path: str) -> List[str]:
+def read_ids(path: str, where_it_goes: str = WHERE_VOC_GOES) -> List[str]:
     """Names of pictures, one a line, from a file of ImageSets/Main.
+
+    Args:
+        path: the file.
+        where_it_goes: what to do if it is missing.
 
     Raises:
         DataError: there is none.
@@ -31,7 +35,7 @@ def read_ids(path: str) -> List[str]:
             ids = [line.strip() for line in file if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: no such list of pictures, or no text ({getattr(error, 'strerror', None) or error}). "
-                        f'{WHERE_VOC_GOES}') from error
+                        f'{where_it_goes}') from error
     if not ids:
         raise DataError(f'{path}: is empty; expected the name of a picture on each line, such as 000005')
     for line, name in enumerate(ids, 1):
@@ -40,21 +44,24 @@ def read_ids(path: str) -> List[str]:
     return ids
 
 
-def read_picture(path: str, number: str, file_name: str, img_prefix: str, label_of: Mapping[str, int],
-                 min_size: float = 0) -> Picture:
+def read_picture(path: str, number: str, img_prefix: str, label_of: Mapping[str, int], name_of: Callable[[Element], str],
+                 min_size: float = 0, where_it_goes: str = WHERE_VOC_GOES) -> Picture:
     """The wanted boxes of a picture. As in MMDetection, 1 is taken from VOC's coordinates, which start at 1.
 
     Args:
         path: the XML.
         number: the picture's name in the list.
-        file_name: the picture's file, in `img_prefix`.
+        img_prefix: folder of the pictures.
         label_of: labels of the wanted classes; others are left out.
+        name_of: of the XML's root, the picture's file in `img_prefix`.
         min_size: boxes with a side below this are ignored, as difficult ones are.
+        where_it_goes: what to do if it is missing.
 
     Raises:
         DataError: the XML is damaged, or something is missing in it.
     """
-    root = _read_xml(path)
+    root = _read_xml(path, where_it_goes)
+    file_name = name_of(root)
     bboxes, labels, kinds = [], [], []
     for i, item in enumerate(root.findall('object')):
         name = (item.findtext('name') or '').strip()
@@ -76,13 +83,13 @@ def object_names(path: str) -> List[str]:
     return [name for name in ((item.findtext('name') or '').strip() for item in _read_xml(path).findall('object')) if name]
 
 
-def _read_xml(path: str) -> Element:
+def _read_xml(path: str, where_it_goes: str = WHERE_VOC_GOES) -> Element:
     try:
         with open(path, 'rb') as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f'{path}: cannot be read ({error.strerror}); the list of pictures names it. '
-                        f'{WHERE_VOC_GOES}') from error
+                        f'{where_it_goes}') from error
     if len(raw) > MAX_BYTES:
         raise DataError(f'{path}: larger than {MAX_BYTES} bytes, which no annotation of one picture is')
     if b'<!ENTITY' in raw.replace(b'\0', b''):  # in UTF-16, too
