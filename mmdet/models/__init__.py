@@ -1,4 +1,6 @@
 """Importing this package registers every part of a detector."""
+from mmdet.core.anchor import legacy_anchor_generator
+from mmdet.core.bbox import legacy_coder
 from mmdet.models import activations, conv_module, first_weights, initializers, layers, norms
 from mmdet.models.backbones import mobilenet_v2, ssd_vgg
 from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, LOSSES, NECKS
@@ -8,4 +10,5 @@ from mmdet.models.losses import box_losses
 from mmdet.models.necks import ssd_neck
 
 __all__ = ['BACKBONES', 'DETECTORS', 'HEADS', 'LOSSES', 'NECKS', 'activations', 'box_losses', 'conv_module', 'first_weights',
-           'initializers', 'layers', 'mobilenet_v2', 'norms', 'single_stage', 'ssd_head', 'ssd_neck', 'ssd_vgg']
+           'initializers', 'layers', 'legacy_anchor_generator', 'legacy_coder', 'mobilenet_v2', 'norms', 'single_stage', 'ssd_head',
+           'ssd_neck', 'ssd_vgg']

@@ -81,6 +81,27 @@ class Anchors(NamedTuple):
         return (self.origins < torch.tensor(sides, device=self.origins.device)[:, None]).all(dim=-1)
 
 
+def base_sides(min_size: float, max_size: float, ratios: Sequence[float],
+               max_side: Optional[float] = None) -> Tuple[Tensor, Tensor]:
+    """(K,) widths and heights of a cell's boxes: ratio 1, ratio 1 between the sizes, then 1/r and r for each ratio.
+
+    Float32 at every step, in MMDetection's order of operations, to the last bit.
+    """
+    heights = torch.tensor([1.0] + [value for r in ratios for value in (1 / r, r)]).sqrt()
+    scales = torch.tensor([1.0, math.sqrt(max_size / min_size)])
+    ws = torch.cat([min_size * (1 / heights)[:1] * scales, (min_size * (1 / heights))[1:]])
+    hs = torch.cat([min_size * heights[:1] * scales, (min_size * heights)[1:]])
+    return (ws, hs) if max_side is None else (ws.clamp(max=max_side), hs.clamp(max=max_side))
+
+
+def base_boxes(min_size: float, max_size: float, ratios: Sequence[float], stride: Tuple[float, float],
+               max_side: Optional[float] = None) -> Tensor:
+    """(K, 4) boxes of the first cell, around its centre."""
+    ws, hs = base_sides(min_size, max_size, ratios, max_side)
+    x, y = stride[0] / 2, stride[1] / 2
+    return torch.stack([x - 0.5 * ws, y - 0.5 * hs, x + 0.5 * ws, y + 0.5 * hs], dim=-1)
+
+
 @ANCHOR_GENERATORS.register_module()
 class SSDAnchorGenerator:
     """Makes the default boxes of a feature pyramid.
@@ -98,6 +119,7 @@ class SSDAnchorGenerator:
         scale_major: MMDetection's order option; only False has a meaning for SSD.
         max_side: longest side of a box in pixels; None does not limit it. torchvision's are no longer than the input.
     """
+    base_boxes = staticmethod(base_boxes)
 
     def __init__(self, strides: Sequence[Union[float, Tuple[float, float]]], ratios: Sequence[Sequence[float]],
                  input_size: int = 300, basesize_ratio_range: Tuple[float, float] = (0.15, 0.9),
@@ -118,7 +140,7 @@ class SSDAnchorGenerator:
                               f'expected as many')
         self.strides = [(s, s) if isinstance(s, (int, float)) else tuple(s) for s in strides]
         self.min_sizes, self.max_sizes = list(min_sizes), list(max_sizes)
-        self.base_anchors = [base_boxes(low, high, level_ratios, stride, max_side) for low, high, level_ratios, stride
+        self.base_anchors = [self.base_boxes(low, high, level_ratios, stride, max_side) for low, high, level_ratios, stride
                              in zip(self.min_sizes, self.max_sizes, ratios, self.strides)]
         self._made: Dict[Tuple, Anchors] = {}
 
@@ -159,22 +181,6 @@ def sizes_from_range(input_size: int, ratio_range: Tuple[float, float], num_leve
     min_sizes = [int(input_size * first[0] / 100)] + [int(input_size * ratio / 100) for ratio in ratios]
     max_sizes = [int(input_size * first[1] / 100)] + [int(input_size * (ratio + step) / 100) for ratio in ratios]
     return min_sizes, max_sizes
-
-
-def base_boxes(min_size: float, max_size: float, ratios: Sequence[float], stride: Tuple[float, float],
-               max_side: Optional[float] = None) -> Tensor:
-    """(K, 4) boxes of the first cell: ratio 1, ratio 1 between the sizes, then 1/r and r for each ratio.
-
-    Float32 at every step, in MMDetection's order of operations, to the last bit.
-    """
-    heights = torch.tensor([1.0] + [value for r in ratios for value in (1 / r, r)]).sqrt()
-    scales = torch.tensor([1.0, math.sqrt(max_size / min_size)])
-    ws = torch.cat([min_size * (1 / heights)[:1] * scales, (min_size * (1 / heights))[1:]])
-    hs = torch.cat([min_size * heights[:1] * scales, (min_size * heights)[1:]])
-    if max_side is not None:
-        ws, hs = ws.clamp(max=max_side), hs.clamp(max=max_side)
-    x, y = stride[0] / 2, stride[1] / 2
-    return torch.stack([x - 0.5 * ws, y - 0.5 * hs, x + 0.5 * ws, y + 0.5 * hs], dim=-1)
 
 
 def grid_boxes(base: Tensor, size: Tuple[int, int], stride: Tuple[float, float]) -> Tensor:
