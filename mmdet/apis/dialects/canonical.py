@@ -10,6 +10,7 @@ from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, did_you_mean
 from mmcv_need.hooks import HOOKS
 from mmdet.apis.dataset_lists import split_ann_files
+from mmdet.apis.dialects.names import settle_names
 from mmdet.apis.dialects.optimizer import settle_optimization
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of, twice
 
@@ -24,6 +25,7 @@ def canonical(cfg: Config) -> Config:
     Raises:
         ConfigError: one thing said twice, in two spellings.
     """
+    settle_names(cfg)
     for name in ('train_cfg', 'test_cfg'):
         move(cfg, name, f'model.{name}')
     move(cfg, 'total_epochs', 'runner.max_epochs')
