@@ -13,7 +13,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List
 from mmcv_need.config.config_dict import ConfigDict, plain, settable, wrapped
 from mmcv_need.config.files import Family
 from mmcv_need.config.json_yaml import dump_json, dump_yaml
-from mmcv_need.config.merge import move, set_option, without_marks
+from mmcv_need.config.merge import move, rearrange, set_option, without_marks
 from mmcv_need.config.places import Place, Trace, completed, traced
 from mmcv_need.config.text import pretty_text
 from mmcv_need.errors import ConfigError
@@ -104,6 +104,16 @@ class Config:
         """
         trace = completed(self._trace, self._data)
         move(self._data, trace, old, new)
+        self.__dict__['_trace'] = trace
+
+    def rearrange(self, key: str, value: Any) -> None:
+        """Put a value under a dotted key that was made of dicts which stand below it; each of them keeps its place.
+
+        Raises:
+            ConfigError: when the key is within something that is no dict or list.
+        """
+        trace = completed(self._trace, self._data)
+        rearrange(self._data, trace, key, value)
         self.__dict__['_trace'] = trace
 
     def where(self, key: str) -> str:

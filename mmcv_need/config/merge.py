@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Sequence, Tuple
 
-from mmcv_need.config.places import Place, Trace, kind, shortened, traced
+from mmcv_need.config.places import Place, Trace, entries, kind, shortened, traced
 from mmcv_need.errors import ConfigError
 
 
@@ -53,6 +53,34 @@ def move(data: Any, trace: Trace, old: str, new: str) -> None:
     value, moved = data_from.pop(slot), trace_from.children.pop(slot)
     data_to, trace_to, slot = _reached(data, trace, new, moved.place)
     data_to[slot], trace_to.children[slot] = value, moved
+
+
+def rearrange(data: Any, trace: Trace, name: str, value: Any) -> None:
+    """Put a value under the dotted `name`, in place; dicts within it that stood there before keep their places.
+
+    Raises:
+        ConfigError: when `name` would be within something that is no dict or list.
+    """
+    holder, holder_trace, slot = _reached(data, trace, name, trace.place)
+    before = holder_trace.children.get(slot, Trace(holder_trace.place, {}))
+    known: Dict[int, Trace] = {}
+    _dicts_of(holder[slot] if isinstance(holder, list) else holder.get(slot), before, known)
+    holder[slot], holder_trace.children[slot] = value, _traced_by(value, known, before.place)
+
+
+def _dicts_of(value: Any, trace: Trace, known: Dict[int, Trace]) -> None:
+    """The trace of each dict in a value, by its id."""
+    if isinstance(value, dict):
+        known[id(value)] = trace
+    for key, item in entries(value):
+        _dicts_of(item, trace.children[key], known)
+
+
+def _traced_by(value: Any, known: Dict[int, Trace], place: Place) -> Trace:
+    found = known.get(id(value))
+    if found is not None:
+        return found
+    return Trace(place, {key: _traced_by(item, known, place) for key, item in entries(value)})
 
 
 def _reached(data: Any, trace: Trace, name: str, place: Place) -> Tuple[Any, Trace, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Iterator
 from mmcv_need import device as devices
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, nearest
+from mmdet.apis.dialects import version_3
 from mmdet.apis.dialects.spellings import lookup
 from mmdet.datasets import DATASETS
 
@@ -15,24 +16,21 @@ KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_conf
         'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs', 'fp16',
         'dist_params', 'precision', 'opt_level', 'loss_scale', 'optim_wrapper', 'momentum_config', 'auto_scale_lr',
-        'auto_resume', 'compile', 'custom_imports', *devices.OPTIONS)
+        'auto_resume', 'compile', 'custom_imports', *version_3.KEYS, *devices.OPTIONS)
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
             'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params', 'optim_wrapper', 'momentum_config',
-            'auto_scale_lr', 'compile', 'custom_imports', *devices.OPTIONS)  # dicts, if not None
+            'auto_scale_lr', 'compile', 'custom_imports', *version_3.SECTIONS, *devices.OPTIONS)  # dicts, if not None
 SWITCHES = ('auto_resume', 'cudnn_benchmark', 'deterministic', 'find_unused_parameters')  # True or False, if not None
-LISTS = ('custom_hooks', 'workflow')  # lists, if not None
+LISTS = ('custom_hooks', 'workflow', *version_3.LISTS)  # lists, if not None
 TEXTS = ('load_from', 'resume_from', 'work_dir')  # strings, if not None
 KINDS = ((SECTIONS, dict), (LISTS, list), (SWITCHES, bool), (TEXTS, str))
 TRAINED_WITH = ('model', 'data', 'optimizer', 'runner', 'model.train_cfg')  # what training cannot do without
 # Keys with a meaning in MMDetection that must not be passed over in silence.
 UNSUPPORTED = {'ema_config': "An average of the weights is custom_hooks = [dict(type='EMAHook')]",
-               'param_scheduler': "Schedules are lr_config and momentum_config, such as lr_config = dict(policy='step', "
-                                  "step=[16, 22], warmup='linear', warmup_iters=500, warmup_ratio=0.001)",
-               'default_hooks': 'Its parts are checkpoint_config, log_config and custom_hooks',
                'amp': "Half precision is precision = 'fp16', or --amp"}
 # What MMDetection's own config files and dumps define and nothing here needs to read: threads and workers follow the machine.
 VARIABLES = ('input_size', 'dataset_type', 'data_root', 'img_norm_cfg', 'train_pipeline', 'test_pipeline',
-             'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
+             'backend_args', 'file_client_args', 'max_epochs', 'opencv_num_threads', 'mp_start_method', 'gpu_ids', 'device')
 
 
 def check_top_level(cfg: Config) -> None:

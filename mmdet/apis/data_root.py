@@ -10,6 +10,9 @@ from mmdet.datasets.coco_reader import WHERE_COCO_GOES
 from mmdet.datasets.voc_reader import WHERE_VOC_GOES
 from mmdet.datasets.wider_face import WHERE_WIDER_GOES
 
+# Sections with paths of data: MMDetection 2's, then 3's.
+USES_IT = ('data', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator')
+
 
 def replace_data_root(cfg: Config, root: str) -> None:
     """`--data-root`: put `root` wherever the config used its `data_root`.
@@ -22,7 +25,8 @@ def replace_data_root(cfg: Config, root: str) -> None:
         raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
     old, new = os.path.join(old, ''), os.path.join(root, '')
     cfg['data_root'] = new
-    if cfg.get('data') and not _replace(cfg['data'], old, new):
+    used = [cfg[key] for key in USES_IT if isinstance(cfg.get(key), dict)]
+    if used and not sum(_replace(section, old, new) for section in used):
         raise ConfigError(f"{cfg.filename}: no path in `data` begins with its data_root '{old}', so --data-root changes "
                           f'nothing; set the paths in `data` instead')
 

@@ -13,6 +13,7 @@ from mmdet.apis.dataset_lists import split_ann_files
 from mmdet.apis.dialects.names import settle_names
 from mmdet.apis.dialects.optimizer import settle_optimization
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of, twice
+from mmdet.apis.dialects.version_3 import settle_version_3
 
 # Extra layers of SSDVGG before MMDetection 2.14, which had them in the backbone, by input size: strides, paddings, last kernel.
 OLD_EXTRA_LAYERS = {300: ((2, 2, 1, 1), (1, 1, 0, 0), 3), 512: ((2, 2, 2, 2, 1), (1, 1, 1, 1, 1), 4)}
@@ -26,6 +27,7 @@ def canonical(cfg: Config) -> Config:
         ConfigError: one thing said twice, in two spellings.
     """
     settle_names(cfg)
+    settle_version_3(cfg)
     for name in ('train_cfg', 'test_cfg'):
         move(cfg, name, f'model.{name}')
     move(cfg, 'total_epochs', 'runner.max_epochs')

@@ -10,9 +10,12 @@ ABSENT = object()
 
 
 def lookup(cfg: Config, key: str, default: Any = None) -> Any:
-    """The value under a dotted key, or the default."""
+    """The value under a dotted key, with list indices, or the default."""
     value: Any = cfg
     for part in key.split('.'):
+        if isinstance(value, (list, tuple)) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+            continue
         if not isinstance(value, (dict, Config)) or part not in value:
             return default
         value = value[part]
