@@ -15,10 +15,9 @@ from mmdet.datasets.defects import leads_out
 from mmdet.datasets.pictures import AnnotatedPictures, class_names, usable
 from mmdet.datasets.voc_reader import read_ids, read_picture
 
-WHERE_WIDER_GOES = ('Download WIDER FACE from http://shuoyang1213.me/WIDERFACE/ and the XML files that '
-                    'https://github.com/sovrasov/wider-face-pascal-voc-annotations makes for it, so that data/WIDERFace/ holds '
-                    'train.txt, val.txt, WIDER_train/ and WIDER_val/, each with Annotations/ and a folder an event, or say '
-                    'where it is: --data-root DIR')
+WHERE_WIDER_GOES = ('Unpack WIDER FACE and its XML files so that data/WIDERFace/ holds train.txt, val.txt, WIDER_train/ and '
+                    'WIDER_val/, both with Annotations/ and a folder an event (data/README.md), or say where it is: '
+                    '--data-root DIR')
 
 
 @DATASETS.register_module(parts=dict(pipeline=PIPELINES))

@@ -6,13 +6,12 @@ from typing import Any, Dict, List
 
 from mmcv_need.config import Config
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of
-from mmdet.apis.dialects.version_3.idle import leave_out, refusal
+from mmdet.apis.dialects.version_3.idle import check_local, leave_out
 from mmdet.apis.dialects.version_3.pipelines import settle_pipeline
 from mmdet.datasets.pictures import MIN_SIDE
 
 HARMLESS = ('serialize_data', 'lazy_init', 'max_refetch', 'ignore_keys', 'verify_meta')  # how MMEngine keeps what it has read
 PREFIXES = ('img', 'img_path', 'sub_data_root')  # of the pictures
-LOCAL = ('local', 'disk')
 
 
 def settle_dataset(cfg: Config, key: str, test: bool, finish: List[Dict[str, Any]], idle: List[str]) -> None:
@@ -44,14 +43,6 @@ def settle_dataset(cfg: Config, key: str, test: bool, finish: List[Dict[str, Any
         drop(cfg, f'{key}.return_classes')
     if 'pipeline' in node:
         settle_pipeline(cfg, f'{key}.pipeline', test, finish)
-
-
-def check_local(cfg: Config, key: str) -> None:
-    """Take `backend_args` out, which may name the disk only."""
-    backend = (section_of(cfg, key) or {}).get('backend', 'local')
-    if backend not in LOCAL:
-        raise refusal(cfg, key, f"files are read from disk; expected None or dict(backend='local'), not {backend!r}")
-    drop(cfg, key)
 
 
 def _paths(cfg: Config, key: str, idle: List[str]) -> None:

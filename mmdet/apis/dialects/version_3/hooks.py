@@ -29,7 +29,7 @@ def settle_hooks(cfg: Config, idle: List[str]) -> None:
         elif name == 'visualization':
             leave_out(cfg, key, idle)
         else:  # a hook of another name is one more
-            cfg['custom_hooks'] = [*(cfg.get('custom_hooks') or []), hook]
+            cfg.rearrange('custom_hooks', [*(cfg.get('custom_hooks') or []), hook])
             drop(cfg, key)
     drop(cfg, 'default_hooks')
 

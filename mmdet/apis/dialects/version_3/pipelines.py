@@ -9,8 +9,8 @@ from typing import Any, Dict, List
 
 from mmcv_need.config import Config
 from mmcv_need.config.config_dict import plain
-from mmdet.apis.dialects.spellings import drop, lookup, move, section_of
-from mmdet.apis.dialects.version_3.idle import refusal
+from mmdet.apis.dialects.spellings import drop, lookup, move
+from mmdet.apis.dialects.version_3.idle import check_local, refusal
 
 # Transform -> its arguments' old names; those that stay are not listed.
 ARGUMENTS = {'Resize': {'scale': 'img_scale', 'clip_object_border': 'bbox_clip_border'},
@@ -69,10 +69,7 @@ def _settle_step(cfg: Config, key: str, step: Dict[str, Any]) -> None:
         if step.get(name, value) != value:
             raise refusal(cfg, f'{key}.{name}', f'expected {value!r}, not {step[name]!r}')
         drop(cfg, f'{key}.{name}')
-    backend = section_of(cfg, f'{key}.backend_args')
-    if backend is not None and backend.get('backend') not in ('local', 'disk'):
-        raise refusal(cfg, f'{key}.backend_args', "files are read from disk; expected None or dict(backend='local')")
-    drop(cfg, f'{key}.backend_args')
+    check_local(cfg, f'{key}.backend_args')
     if kind in RESIZES:
         step['type'] = 'Resize'
         cfg.merge_from_dict({f'{key}.{name}': value for name, value in RESIZES[kind].items()}, source=cfg.where(key))

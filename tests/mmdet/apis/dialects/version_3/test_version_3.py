@@ -14,6 +14,7 @@ from mmcv_need.hooks import HOOKS
 from mmcv_need.registry import build
 from mmdet.apis.checks import check_top_level
 from mmdet.apis.config_check import look_over
+from mmdet.apis.data_root import replace_data_root
 from mmdet.apis.dialects import canonical, with_policy_hook
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -88,6 +89,21 @@ def test_what_else_may_be_said_becomes_what_2_28_says(ssd300, replaced, section,
      'classes', ('a', 'b'))])
 def test_a_dataset_says_it_as_2_28_does(ssd300, replaced, key, expected):
     assert canonical(Config.fromfile(ssd300(replaced))).data.train.dataset[key] == expected
+
+
+def test_a_data_root_of_the_command_line_moves_the_data(ssd300):
+    cfg = Config.fromfile(ssd300())
+    replace_data_root(cfg, '/mnt/coco')
+    data = canonical(cfg).data
+    assert data.train.dataset.ann_file == '/mnt/coco/annotations/instances_train2017.json'
+    assert data.val.img_prefix == data.test.img_prefix == '/mnt/coco/val2017/'
+
+
+def test_a_hook_of_another_name_is_one_more(ssd300):
+    stop = "stop=dict(type='EarlyStoppingHook', monitor='x')"
+    cfg = canonical(Config.fromfile(ssd300(("timer=dict(type='IterTimerHook')", stop))))
+    assert [hook.type for hook in cfg.custom_hooks] == ['NumClassCheckHook', 'CheckInvalidLossHook', 'EarlyStoppingHook']
+    assert cfg.where('custom_hooks.1.interval')
 
 
 def test_padding_comes_after_normalising_and_resizes_have_their_old_names(ssd300):
