@@ -101,7 +101,7 @@ def read_sound(devkit: str, record: Tuple[str, str], label_of: Dict[str, int]) -
             raise DataError(f"{path}: has an object of class '{given}'.{did_you_mean(given, label_of)} Name the classes of "
                             f'these data with --classes FILE')
     file_name = '/'.join(part for part in (year, 'JPEGImages', f'{name}.jpg') if part)
-    picture = read_picture(path, name, file_name, devkit, label_of)
+    picture = read_picture(path, name, devkit, label_of, lambda root: file_name)
     for i, box in enumerate(picture.bboxes):
         check_box(f'{path}: object[{i}]', box, picture.size)
     image = os.path.join(devkit, file_name)
