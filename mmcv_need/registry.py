@@ -11,11 +11,14 @@ and plain values, never config dicts.
 `parts` names the arguments that are themselves components: of a kind (the dict needs a `type`) or of a class (a dict
 without a `type`, whose keys are that class's arguments).
 
+Classes in MMCV's manner, whose constructors build such arguments themselves, have `config_parts = AS_WRITTEN`.
+
 A constructor that reads files keeps what it asks of its values in a static method `check_arguments`, which `faults` calls
 with those that it names.
 """
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
@@ -25,6 +28,7 @@ from mmcv_need.errors import ConfigError, UserError, did_you_mean
 from mmcv_need.refusals import refusal
 
 LAZY = object()  # a part that stays config data, to be built later by whoever owns it
+AS_WRITTEN = object()  # in place of `config_parts`: all arguments stay config data, of which the constructor has a copy
 
 
 class Component(NamedTuple):
@@ -67,16 +71,30 @@ class Registry:
         entry = _TABLE.get(name)
         return entry.make if entry is not None and entry.registry is self else None
 
-    def register_module(self, name: Optional[str] = None, force: bool = False, module: Optional[Callable] = None, *,
-                        parts: Optional[Mapping[str, Any]] = None) -> Callable:
-        """Register a class or function, as a decorator or by `module=`. A taken name is an error unless `force`."""
+    def build(self, cfg: Any, default_args: Optional[Mapping[str, Any]] = None) -> Any:
+        """`build_from_cfg`, of this kind."""
+        return build_from_cfg(cfg, self, default_args)
+
+    def register_module(self, name: Union[str, Sequence[str], None] = None, force: bool = False,
+                        module: Optional[Callable] = None, *, parts: Optional[Mapping[str, Any]] = None) -> Callable:
+        """Register a class or function under a name, or under several, as a decorator or by `module=`.
+
+        Raises:
+            KeyError: a name is taken by something else, and not `force`.
+            TypeError: the decorator stands without its parentheses.
+        """
+        names = [name] if isinstance(name, str) else name
+        if names is not None and not (isinstance(names, (list, tuple)) and all(isinstance(item, str) for item in names)):
+            raise TypeError(f'register_module: expected a name or a list of names, not {name!r}; the decorator is written '
+                            f'@{self.name}.register_module()')
+
         def register(make: Callable) -> Callable:
-            key = name or make.__name__
-            if key in _TABLE and _TABLE[key].make is not make and not force:
-                taken = _TABLE[key]
-                raise KeyError(f"'{key}' is already registered in {taken.registry.name} by {taken.make.__module__}; "
-                               f'choose another name, or force=True to replace it')
-            _TABLE[key] = Component(make, self, parts or {})
+            for key in names or [make.__name__]:
+                if key in _TABLE and _TABLE[key].make is not make and not force:
+                    taken = _TABLE[key]
+                    raise KeyError(f"'{key}' is already registered in {taken.registry.name} by {taken.make.__module__}; "
+                                   f'choose another name, or force=True to replace it')
+                _TABLE[key] = Component(make, self, parts or {})
             return make
         return register if module is None else register(module)
 
@@ -96,6 +114,20 @@ def build(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '
         ConfigError: unknown type or argument, missing argument, wrong kind, or a value that a constructor refuses.
     """
     return _Builder(config).build(_section(config, key, without), key, kind, given)
+
+
+def build_from_cfg(cfg: Any, registry: Registry, default_args: Optional[Mapping[str, Any]] = None) -> Any:
+    """`build` as components in MMCV's manner call it, on settings that have become objects, or are still a dict.
+
+    Args:
+        cfg: an object, which is returned; or the dict of one.
+        registry: its kind.
+        default_args: arguments for what the dict does not say; `type` may be among them.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    return build({**(default_args or {}), **cfg} if isinstance(cfg, dict) else cfg, registry)
 
 
 def faults(config: Any, kind: Union[Registry, type, None] = None, *, key: str = '', without: Sequence[str] = (),
@@ -155,7 +187,7 @@ class _Builder:
                 return self._call(kind, {}, value, key, given or {})
             if isinstance(kind, Registry):
                 return self.fail(key, f"a dict for {kind.name} needs a 'type', one of: {', '.join(sorted(kind.module_dict))}")
-            return {name: self.build(item, f'{key}.{name}'.lstrip('.'), None) for name, item in value.items()}
+            return type(value)({name: self.build(item, f'{key}.{name}'.lstrip('.'), None) for name, item in value.items()})
         if inspect.isclass(kind) and isinstance(value, (str, int, float, list, tuple)):
             return self.fail(key, f'expected a dict of arguments of {kind.__name__}, not {shortened(value)}')
         if isinstance(value, (list, tuple)):
@@ -193,14 +225,15 @@ class _Builder:
     def _call(self, make: Callable, parts: Mapping[str, Any], arguments: Mapping[str, Any], key: str,
               given: dict, factory: bool = False) -> Any:
         parts = parts or getattr(make, 'config_parts', {})
+        as_written, parts = parts is AS_WRITTEN, {} if parts is AS_WRITTEN else parts
         # A part that is None counts as absent: a detector without its backbone is missed here, not in the first step.
         present = {name: item for name, item in arguments.items() if item is not None or name not in parts}
         problems = find_problems(make, present, given, factory)
         for name, message in problems:
             self.fail('.'.join(filter(None, (key, name))), message)
         wrong = {name for name, _ in problems}
-        built = {name: self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name)) for name, item in arguments.items()
-                 if name not in wrong}
+        built = {name: copy.deepcopy(item) if as_written else self.build(item, f'{key}.{name}'.lstrip('.'), parts.get(name))
+                 for name, item in arguments.items() if name not in wrong}
         if self.found is not None:
             return None if problems else self._look_at(make, arguments, key)
         if factory:

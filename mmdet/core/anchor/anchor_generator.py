@@ -153,6 +153,25 @@ class SSDAnchorGenerator:
         """K of each level."""
         return [len(base) for base in self.base_anchors]
 
+    @property
+    def num_base_priors(self) -> List[int]:
+        """MMDetection's name for `num_base_anchors` since 2.18."""
+        return self.num_base_anchors
+
+    def grid_priors(self, featmap_sizes: Sequence[Tuple[int, int]], dtype: torch.dtype = torch.float32,
+                    device: Union[torch.device, str] = 'cpu') -> List[Tensor]:
+        """Boxes (A_l, 4) of each level, as heads in MMDetection's manner ask for them."""
+        anchors = self.grid_anchors(featmap_sizes, torch.device(device))
+        return [level.to(dtype) for level in anchors.boxes.split(list(anchors.num_level))]
+
+    def valid_flags(self, featmap_sizes: Sequence[Tuple[int, int]], pad_shape: Sequence[float],
+                    device: Union[torch.device, str] = 'cpu') -> List[Tensor]:
+        """(A_l,) bool of each level, whether a box's cell begins inside a picture of (height, width, ...) pixels."""
+        anchors = self.grid_anchors(featmap_sizes, torch.device(device))
+        valid = anchors.valid_in([pad_shape])
+        flags = torch.ones(len(anchors.boxes), dtype=torch.bool, device=anchors.boxes.device) if valid is None else valid[0]
+        return list(flags.split(list(anchors.num_level)))
+
     def grid_anchors(self, featmap_sizes: Sequence[Tuple[int, int]], device: torch.device) -> Anchors:
         """Boxes for feature maps of the given (H, W), made once for each combination and device."""
         key = (tuple(tuple(size) for size in featmap_sizes), str(device))

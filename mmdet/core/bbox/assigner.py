@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmcv_need.errors import ConfigError
 from mmdet.core.anchor.anchor_generator import Anchors
+from mmdet.core.bbox.assign_result import AssignResult, assign_picture
 from mmdet.core.bbox.builder import BBOX_ASSIGNERS
 from mmdet.core.bbox.iou import BboxOverlaps2D, anchor_overlaps, bbox_overlaps
 
@@ -65,9 +66,9 @@ class MaxIoUAssigner:
         self.ignore_wrt_candidates = ignore_wrt_candidates
 
     @torch.no_grad()
-    def assign(self, anchors: Anchors, gt_bboxes: Tensor, gt_labels: Tensor, gt_bboxes_ignore: Optional[Tensor] = None,
-               valid: Optional[Tensor] = None) -> Assignment:
-        """Match a batch.
+    def assign(self, anchors: Union[Anchors, Tensor], gt_bboxes: Tensor, gt_labels: Optional[Tensor] = None,
+               gt_bboxes_ignore: Optional[Tensor] = None, valid: Optional[Tensor] = None) -> Union[Assignment, AssignResult]:
+        """Match a batch; or the boxes (A, 4) of one picture, as MMDetection's heads ask for it (see `assign_picture`).
 
         Args:
             anchors: A default boxes.
@@ -79,6 +80,8 @@ class MaxIoUAssigner:
         Raises:
             ConfigError: no `gt_bboxes_ignore` where `ignore_iof_thr` asks for them.
         """
+        if isinstance(anchors, Tensor):
+            return assign_picture(self.assign, anchors, gt_bboxes, gt_labels, gt_bboxes_ignore)
         padding = gt_labels < 0
         overlaps = anchor_overlaps(gt_bboxes, anchors).masked_fill_(padding[..., None], -1.0)  # (N, G, A)
         left_out = self._left_out(anchors, gt_bboxes_ignore, valid)

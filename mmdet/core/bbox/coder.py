@@ -5,7 +5,7 @@ Source: Girshick et al., R-CNN, CVPR 2014, app. C; the stds ("variances") are th
 from __future__ import annotations
 
 import math
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -71,14 +71,14 @@ class DeltaXYWHBBoxCoder:
         means, stds = self._means_stds(deltas.device)
         return (deltas - means if self._shifted else deltas) / stds
 
-    def decode(self, bboxes: Tensor, deltas: Tensor, max_shape: Optional[Tuple[Tensor, Tensor]] = None) -> Tensor:
+    def decode(self, bboxes: Tensor, deltas: Tensor, max_shape: Optional[Sequence[Any]] = None) -> Tensor:
         """Boxes at the given offsets.
 
         Args:
             bboxes: (..., 4).
             deltas: (..., 4), normalised.
             max_shape: heights and widths of the pictures in pixels, broadcastable to the leading axes; boxes are clipped
-                to them if `clip_border`.
+                to them if `clip_border`. What follows the two is not read.
 
         Returns:
             (..., 4).
@@ -95,6 +95,6 @@ class DeltaXYWHBBoxCoder:
         decoded = torch.cat([centre - half, centre + half], dim=-1)
         if max_shape is None or not self.clip_border:
             return decoded
-        height, width = (torch.as_tensor(side, dtype=decoded.dtype, device=decoded.device) for side in max_shape)
+        height, width = (torch.as_tensor(side, dtype=decoded.dtype, device=decoded.device) for side in max_shape[:2])
         limit = torch.stack(torch.broadcast_tensors(width, height, width, height), dim=-1)
         return torch.minimum(decoded, limit).clamp(min=0)

@@ -1,0 +1,3 @@
+from mmdet.models.necks.ssd_neck import SSDNeck
+
+__all__ = ['SSDNeck']
