@@ -27,6 +27,7 @@ from mmdet.apis.results import prepare_file
 from mmdet.apis.settings import DataSettings
 from mmdet.datasets.pictures import AnnotatedPictures
 from mmdet.datasets.wrappers import own_datasets
+from mmdet.models.detectors import SingleStageDetector
 
 SECTIONS = ('train', 'val', 'test')
 
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str]) -> None:
     settings = build(cfg, DataSettings, key='data')
     cfg.data['bad_data'] = 'skip'  # or the first thing that is wrong would hide the others
     model = load_detector(cfg, None)[0] if cfg.get('model') else None
+    if not isinstance(model, SingleStageDetector) or model.head_takes_lists:
+        model = None  # nothing is known of its default boxes
     reports: List[Report] = []
     done: List[Any] = []
     for section in sections:

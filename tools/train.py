@@ -52,6 +52,7 @@ from mmdet.apis.train import build_precision
 from mmdet.apis.trial_network import without_weights
 from mmdet.apis.workflow import has_val
 from mmdet.models import DETECTORS
+from mmdet.models.base_module import BaseModule
 from mmdet.version import __version__
 
 
@@ -139,6 +140,8 @@ def train(args: argparse.Namespace, cfg: Config, found: Findings, device: Any) -
     scaling = scaled_lr(cfg, world_size)
     # Before the data: weights that are missing show within a second. A checkpoint has all of them.
     model = build(without_weights(cfg) if resume_from else cfg, DETECTORS, key='model')
+    if isinstance(model, BaseModule):  # of somebody's own: ours have their first weights
+        model.init_weights()
     dataset = build_dataset(cfg, 'train')
     timestamp = on_rank_0(partial(claim_timestamp, cfg.work_dir))
     logger, meta = start_log(args, cfg, device, timestamp)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any, Mapping, Sequence, Tuple, Union
+from typing import Any, Mapping, Optional, Sequence, Tuple, Union
 
 from torch import Tensor, nn
 
@@ -13,14 +13,19 @@ from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.models.key_layouts import torchvision_columns
 
 
+def num_classes_of(model: nn.Module) -> Optional[int]:
+    """How many classes a detector's head has; None if a detector of somebody's own does not say."""
+    return getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
+
+
 def check_classes(model: nn.Module, dataset: Any, cfg: Config) -> None:
     """The head has as many classes as the data.
 
     Raises:
         ConfigError: it has not.
     """
-    expected, found = len(dataset.CLASSES), model.bbox_head.num_classes
-    if expected != found:
+    expected, found = len(dataset.CLASSES), num_classes_of(model)
+    if found not in (None, expected):
         names = ', '.join(dataset.CLASSES[:6]) + (', ...' if expected > 6 else '')
         raise ConfigError(f"{cfg.where('model.bbox_head.num_classes')}: model.bbox_head.num_classes is {found}, but the data "
                           f'have {expected} classes ({names}). Set num_classes={expected}, or `classes` of the dataset')

@@ -90,7 +90,7 @@ def _sizes(cfg: Config, sizes: Mapping[str, Sequence[Size]]) -> Iterator[str]:
         size = _only(found)
         if size is not None and size != trained:
             yield _line(cfg, f'data.{section}', f'makes pictures of {_words(size)}, and data.train of {_words(trained)}')
-    head = cfg.model.bbox_head
+    head = cfg.model.get('bbox_head')
     generator = head.get('anchor_generator') if isinstance(head, dict) else None
     if isinstance(generator, dict) and generator.get('min_sizes') is None:
         side = generator.get('input_size', 300)

@@ -19,7 +19,7 @@ from mmcv_need.pretrained import local_file
 from mmcv_need.registry import build, check
 from mmcv_need.weights import load_weights
 from mmdet.apis.checks import require
-from mmdet.apis.classes import check_columns, label_names
+from mmdet.apis.classes import check_columns, label_names, num_classes_of
 from mmdet.apis.custom_imports import import_custom_modules
 from mmdet.apis.dataset_lists import first_dataset
 from mmdet.apis.dialects import canonical
@@ -67,7 +67,8 @@ def init_detector(config: Union[Path, Config], checkpoint: Optional[Path] = None
     require(cfg, 'model.backbone', 'data.test')
     target = devices.select(device)
     network, meta = load_detector(cfg, None if checkpoint is None else os.fspath(checkpoint))
-    classes = label_names(meta.get('CLASSES'), network.bbox_head.num_classes, checkpoint)
+    named = meta.get('CLASSES') or ()
+    classes = label_names(named, num_classes_of(network) or len(named), checkpoint)
     return Detector(MMDataParallel(network, target, finish_batch), cfg, classes)
 
 
@@ -75,11 +76,13 @@ def load_detector(cfg: Config, checkpoint: Optional[str]) -> Tuple[nn.Module, Ma
     """The network of a config with a checkpoint's weights, all of which must fit; and what the checkpoint says of itself.
 
     Args:
-        cfg: in canonical form; its backbone's `init_cfg` is set to None, since the checkpoint has all weights.
+        cfg: in canonical form; `init_cfg` of detector and backbone is set to None, since the checkpoint has all weights.
         checkpoint: path, address, or name (mmcv_need/pretrained.py); None leaves the network untrained.
     """
     check(cfg, DETECTORS, key='model')
-    cfg.model.backbone['init_cfg'] = None
+    for section in (cfg.model, cfg.model.get('backbone')):  # a backbone of somebody's own need not have such an argument
+        if isinstance(section, dict) and 'init_cfg' in section:
+            section['init_cfg'] = None
     content = {} if checkpoint is None else read_checkpoint(local_file(checkpoint))
     network = build(cfg, DETECTORS, key='model')
     if checkpoint is not None:

@@ -11,6 +11,7 @@ from mmdet.datasets import DATASETS
 from mmdet.datasets.coco import CocoDataset
 from mmdet.datasets.coco_classes import COCO_CLASSES
 from mmdet.datasets.pictures import class_names
+from mmdet.models.dense_heads.ssd_head import SSDHead
 
 
 class Named(NamedTuple):
@@ -45,6 +46,14 @@ def class_of(dataset: Any) -> Any:
     return dataset['type'] if isinstance(dataset['type'], type) else DATASETS.get(dataset['type'])
 
 
+def num_classes_named(cfg: Config) -> Optional[int]:
+    """How many classes the head has; None if only its own code, which is not this toolkit's, says so."""
+    head = cfg.model.get('bbox_head')
+    if not isinstance(head, dict):
+        return None
+    return head.get('num_classes', 80 if head.get('type') in (SSDHead, 'SSDHead', 'AscendSSDHead') else None)
+
+
 def class_faults(cfg: Config, *sections: str) -> Iterator[ConfigError]:
     """Each dataset has as many classes as the head, and the same as the first that names any.
 
@@ -52,13 +61,13 @@ def class_faults(cfg: Config, *sections: str) -> Iterator[ConfigError]:
         cfg: in canonical form, free of faults by name and argument.
         sections: of `data`.
     """
-    num_classes = cfg.model.bbox_head.get('num_classes', 80)
+    num_classes = num_classes_named(cfg)
     first: Optional[Named] = None
     for named in (named for section in sections for named in named_classes(cfg, section)):
         key = f'{named.key}.classes' if named.given else named.key
         where, count = f'{cfg.where(key)}: {key}'.lstrip(': '), len(named.names)
         some = ', '.join(named.names[:6]) + (', ...' if count > 6 else '')
-        if count != num_classes:
+        if num_classes not in (None, count):
             head = 'model.bbox_head.num_classes'
             place = f' ({cfg.where(head)})' if cfg.where(head) else ''
             yield ConfigError(f'{where}: {count} classes ({some}), but {head} is {num_classes}{place}. Set '

@@ -15,7 +15,7 @@ from mmdet.apis.datasets import themselves
 from mmdet.apis.dialects.spellings import lookup
 from mmdet.apis.doubts import doubts_of_length
 from mmdet.apis.evaluation_faults import metric_of
-from mmdet.apis.named_classes import class_of
+from mmdet.apis.named_classes import class_of, num_classes_named
 from mmdet.apis.rate_words import counted, enumerated, rate_words
 from mmdet.apis.settings import EvaluationSettings
 from mmdet.datasets.loader.sampler import GroupBatchSampler
@@ -112,7 +112,8 @@ def _network(cfg: Config, found: Findings) -> str:
              if isinstance(part, dict) and 'type' in part]
     words = [', '.join(parts), f'pictures of {found.size[1]} x {found.size[0]}' if found.size else 'pictures of several sizes']
     words += [f'{found.boxes:,} default boxes'] if found.boxes else []
-    return '; '.join([*words, counted(model.bbox_head.get('num_classes', 80), 'class')])
+    count = num_classes_named(cfg)
+    return '; '.join(words if count is None else [*words, counted(count, 'class')])
 
 
 def _evaluation(cfg: Config) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, UserError
@@ -14,6 +14,7 @@ from mmcv_need.refusals import refusal
 from mmcv_need.registry import build
 from mmcv_need.torch_versions import has
 from mmdet.models import DETECTORS
+from mmdet.models.detectors.single_stage import SingleStageDetector
 
 SLACK = 0.25  # how far, in sides of the picture, the cells of a level may reach beyond it or stay behind
 
@@ -46,28 +47,41 @@ def try_network(cfg: Config, size: Optional[Tuple[int, int]], batch: int) -> Opt
 
     Args:
         cfg: in canonical form, its model free of faults by name and argument.
-        size: (height, width) of the pictures; None only makes the network, and returns None.
+        size: (height, width) of the pictures; None only makes the network.
         batch: how many pictures.
+
+    Returns:
+        None where nothing is known of default boxes: of a detector or a head in MMDetection's manner.
 
     Raises:
         ConfigError: a part cannot be made, or cannot take what the one before it gives.
     """
     with torch.random.fork_rng(devices=[]):
         model = build(without_weights(cfg), DETECTORS, key='model')
-    if size is None:
+    if size is None or not isinstance(model, SingleStageDetector):
         return None
     device = torch.device('cpu')
-    if has('modules without memory'):
+    if not is_of_this_toolkit(model):  # code of somebody's own may ask for numbers
+        batch = min(batch, 2)
+    elif has('modules without memory'):
         with suppress(NotImplementedError):
             device, model = torch.device('meta'), model.to('meta')
     with torch.no_grad():
         return _try_parts(cfg, model, torch.zeros(batch, 3, *size, device=device))
 
 
-def _try_parts(cfg: Config, model: Any, img: Tensor) -> Network:
+def is_of_this_toolkit(model: nn.Module) -> bool:
+    """Whether all parts of a network are this toolkit's or torch's."""
+    return all(type(part).__module__.partition('.')[0] in ('mmdet', 'torch') for part in model.modules())
+
+
+def _try_parts(cfg: Config, model: Any, img: Tensor) -> Optional[Network]:
     head = model.bbox_head
     features = _call(cfg, 'model.backbone', model.backbone, img, img)
     levels = _call(cfg, 'model.neck', model.neck, features, img) if hasattr(model, 'neck') else features
+    if model.head_takes_lists:
+        _call(cfg, 'model.bbox_head', head, levels, img)
+        return None
     anchors = head.anchor_generator
     if len(levels) != anchors.num_levels:
         key = 'model.bbox_head.anchor_generator'

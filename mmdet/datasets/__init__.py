@@ -10,6 +10,6 @@ from mmdet.datasets.wrappers import ClassBalancedDataset, ConcatDataset, RepeatD
 
 __all__ = [
     'DATASETS', 'PIPELINES', 'ClassBalancedDataset', 'CocoDataset', 'ConcatDataset', 'CustomDataset', 'RepeatDataset',
-    'VOCDataset', 'WIDERFaceDataset', 'build_dataset', 'coco', 'custom', 'eval_loader', 'pipelines', 'train_loader', 'voc', 'wider_face',
-    'wrappers',
+    'VOCDataset', 'WIDERFaceDataset', 'build_dataset', 'coco', 'custom', 'eval_loader', 'pipelines', 'train_loader', 'voc',
+    'wider_face', 'wrappers',
 ]

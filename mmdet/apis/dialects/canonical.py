@@ -12,6 +12,7 @@ from mmcv_need.hooks import HOOKS
 from mmdet.apis.dataset_lists import split_ann_files
 from mmdet.apis.dialects.names import settle_names
 from mmdet.apis.dialects.optimizer import settle_optimization
+from mmdet.apis.dialects.own_heads import give_head_its_settings
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of, twice
 from mmdet.apis.dialects.version_3 import settle_version_3
 
@@ -45,6 +46,7 @@ def canonical(cfg: Config) -> Config:
     if cfg.get('model') is not None:
         _pretrained(cfg)
         _neck(cfg)
+        give_head_its_settings(cfg)
     return cfg
 
 
@@ -118,6 +120,9 @@ def _pretrained(cfg: Config) -> None:
     if 'pretrained' not in cfg.model:
         return
     name = cfg.model.pretrained
+    if name is None and 'init_cfg' not in (cfg.model.get('backbone') or {}):
+        drop(cfg, 'model.pretrained')  # a backbone of somebody's own need not have such an argument
+        return
     cfg.move('model.pretrained', 'model.backbone.init_cfg')
     cfg.model.backbone['init_cfg'] = None if name is None else dict(type='Pretrained', checkpoint=name)
 

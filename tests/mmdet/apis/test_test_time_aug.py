@@ -173,7 +173,7 @@ def test_every_view_finds_a_thing_at_its_place_in_the_original_picture(keep_rati
     """Pictures of three sizes in a batch, so views are padded; nothing is suppressed, so every view tells."""
     detector = make(scale_factor=[1., 2., 3.], flip=True, flip_direction=['horizontal', 'vertical', 'diagonal'],
                     keep_ratio=keep_ratio)
-    detector.model.module = SingleStageDetector(nn.Identity(), BrightBox(), test_cfg=SSDTestCfg(nms=keep_all))
+    detector.model.module = SingleStageDetector(nn.Identity(), bbox_head=BrightBox(), test_cfg=SSDTestCfg(nms=keep_all))
     detector.model.module.extract_feat = lambda img: (img,)
     pictures, boxes = [], [[10, 20, 45, 40], [0, 5, 90, 200], [149, 7, 150, 150]]
     for (height, width), (x1, y1, x2, y2) in zip(((120, 160), (200, 90), (150, 150)), boxes):

@@ -73,7 +73,7 @@ def test_a_detector_without_neck_predicts_on_the_backbones_features(detector):
         def forward(self, img):
             return img, img * 2
 
-    bare = SingleStageDetector(Backbone(), detector.bbox_head)
+    bare = SingleStageDetector(Backbone(), bbox_head=detector.bbox_head)
     img = torch.ones(1, 3, 2, 2)
     assert [level.max().item() for level in bare.extract_feat(img)] == [1., 2.]
     assert not any(name.startswith('neck') for name, _ in bare.named_modules())
@@ -81,5 +81,5 @@ def test_a_detector_without_neck_predicts_on_the_backbones_features(detector):
 
 def test_init_cfg_sees_the_whole_detector(detector):
     seen = []
-    made = SingleStageDetector(detector.backbone, detector.bbox_head, detector.neck, init_cfg=seen.append)
+    made = SingleStageDetector(detector.backbone, detector.neck, detector.bbox_head, init_cfg=seen.append)
     assert seen == [made]
