@@ -321,6 +321,13 @@ def autocast(device: torch.device, dtype: torch.dtype) -> ContextManager[Any]:
     return torch.autocast(device.type, dtype=dtype) if chosen else torch.cuda.amp.autocast()
 
 
+def without_autocast(device: torch.device) -> ContextManager[Any]:
+    """Within this, operations on a device compute in the types that they are given."""
+    if device.type == 'npu' and TORCH_VERSION < (2, 1):
+        return torch.npu.amp.autocast(enabled=False)
+    return torch.autocast(device.type, enabled=False) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast(enabled=False)
+
+
 def _npu_can(question: str) -> bool:
     """What torch_npu says of the chip; before 2.1 it only gave the chip's number, which is 220 for the first Atlas A2."""
     tools = importlib.import_module('torch_npu.npu.utils')

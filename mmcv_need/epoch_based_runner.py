@@ -89,6 +89,11 @@ class EpochBasedRunner:
         return [hook for _, hook, _ in self._hooks]
 
     @property
+    def data_batch(self) -> Mapping[str, Any]:
+        """MMCV's name for `batch`."""
+        return self.batch
+
+    @property
     def max_iters(self) -> int:
         """Iterations of the whole run; known once the training loader is."""
         return self.max_epochs * len(self.data_loader)

@@ -6,7 +6,7 @@ known.
 """
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -55,6 +55,18 @@ class OptimizerStep:
         self._finite: Optional[Tensor] = None
         self._stepped = False
         self._unread: Optional[Tuple[Callable[[], bool], Optional[Callable[[], None]]]] = None
+
+    @property
+    def param_groups(self) -> List[Dict[str, Any]]:
+        """The optimizer's, as hooks in MMCV's manner look for them."""
+        return self.optimizer.param_groups
+
+    @property
+    def state(self) -> Any:
+        return self.optimizer.state
+
+    def state_dict(self) -> Dict[str, Any]:
+        return self.optimizer.state_dict()
 
     def window(self, iteration: int, max_iters: int) -> Tuple[bool, bool, float]:
         """Whether an iteration is the first and the last of its step, and the share of its loss in the step's.

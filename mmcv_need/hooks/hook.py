@@ -74,5 +74,13 @@ class Hook:
         return n > 0 and (runner.inner_iter + 1) % n == 0
 
     @staticmethod
+    def is_last_epoch(runner: Any) -> bool:
+        return runner.epoch + 1 == runner.max_epochs
+
+    @staticmethod
+    def is_last_iter(runner: Any) -> bool:
+        return runner.iter + 1 == runner.max_iters
+
+    @staticmethod
     def end_of_epoch(runner: Any) -> bool:
         return runner.inner_iter + 1 == len(runner.data_loader)
