@@ -44,7 +44,7 @@ class SingleStageDetector(nn.Module):
     """
     config_parts: Mapping[str, Any] = dict(backbone=BACKBONES, neck=NECKS, bbox_head=HEADS, train_cfg=SSDTrainCfg,
                                            test_cfg=SSDTestCfg, init_cfg=INITIALIZERS)
-    current_key = staticmethod(current_key)  # checkpoints of older layouts load too
+    current_key, current_form = staticmethod(current_key), staticmethod(current_form)  # checkpoints of other layouts load too
     summarize_losses = staticmethod(summarize_losses)
 
     def __init__(self, backbone: nn.Module, neck: Optional[nn.Module] = None, bbox_head: Optional[nn.Module] = None,
