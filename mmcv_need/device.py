@@ -295,13 +295,11 @@ def check_half(device: torch.device, dtype: torch.dtype) -> None:
         DeviceError: it cannot, or this torch cannot on it; nothing falls back to float32.
     """
     able, wanted = True, 'another card'
-    if device.type == 'cpu':
+    if device.type == 'cpu' or (dtype is torch.bfloat16 and not has('bfloat16')):
         feature = 'float16 on the CPU' if dtype is torch.float16 else 'bfloat16'
         able, wanted = has(feature), needs(feature)
     elif dtype is torch.bfloat16:
-        if not has('bfloat16'):
-            able, wanted = False, needs('bfloat16')
-        elif device.type == 'cuda' and torch.version.cuda:  # older cards only emulate it
+        if device.type == 'cuda' and torch.version.cuda:  # older cards only emulate it
             able, wanted = torch.cuda.get_device_capability(device) >= (8, 0), 'compute capability 8.0 (Ampere) or newer'
         elif device.type == 'npu':  # the first Ascend 910 has none
             able, wanted = _npu_can('is_bf16_supported'), 'an Atlas A2 or newer'
@@ -313,19 +311,14 @@ def check_half(device: torch.device, dtype: torch.dtype) -> None:
                           f'Choose another precision, such as opt_level O0')
 
 
-def autocast(device: torch.device, dtype: torch.dtype) -> ContextManager[Any]:
-    """Within this, operations compute in `dtype` where torch holds it safe. `check_half` comes first."""
-    chosen = has('autocast in a chosen dtype')
+def autocast(device: torch.device, dtype: Optional[torch.dtype]) -> ContextManager[Any]:
+    """Within this, operations compute in `dtype` where torch holds it safe (see `check_half`); None: as they are given."""
+    chosen = {'dtype': dtype} if dtype is not None and has('autocast in a chosen dtype') else {}
     if device.type == 'npu' and not has('autocast of every accelerator'):
-        return torch.npu.amp.autocast(**({'dtype': dtype} if chosen else {}))
-    return torch.autocast(device.type, dtype=dtype) if chosen else torch.cuda.amp.autocast()
-
-
-def without_autocast(device: torch.device) -> ContextManager[Any]:
-    """Within this, operations on a device compute in the types that they are given."""
-    if device.type == 'npu' and TORCH_VERSION < (2, 1):
-        return torch.npu.amp.autocast(enabled=False)
-    return torch.autocast(device.type, enabled=False) if TORCH_VERSION >= (1, 10) else torch.cuda.amp.autocast(enabled=False)
+        return torch.npu.amp.autocast(enabled=dtype is not None, **chosen)
+    if not has('autocast in a chosen dtype'):
+        return torch.cuda.amp.autocast(enabled=dtype is not None)
+    return torch.autocast(device.type, enabled=dtype is not None, **chosen)
 
 
 def _npu_can(question: str) -> bool:

@@ -50,7 +50,7 @@ def force_fp32(apply_to: Optional[Sequence[str]] = None, out_fp16: bool = False)
             given = [as_float32(value) if name in wanted else value for name, value in zip(positional, args)]
             named = {name: as_float32(value) if name in wanted else value for name, value in kwargs.items()}
             seen = first_tensor([args, kwargs])
-            with nullcontext() if seen is None else devices.without_autocast(seen.device):
+            with nullcontext() if seen is None else devices.autocast(seen.device, None):
                 return method(*given, *args[len(positional):], **named)
         return marked
     return mark

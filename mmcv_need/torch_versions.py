@@ -29,6 +29,8 @@ FIRST: Dict[str, Version] = {
     'collectives that end with a lost peer': (2, 2),  # without a variable in the environment
     'float16 on the CPU': (2, 3),
     'fused optimizers': (2, 5),
+    'export to ONNX up to opset 17': (2, 5),  # with the arguments used here
+    'export to ONNX from opset 18 on': (2, 6),
 }
 
 

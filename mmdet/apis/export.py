@@ -13,8 +13,8 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import torch
 from torch import Tensor, nn
 
-from mmcv_need import device as devices
 from mmcv_need.errors import ConfigError, UserError
+from mmcv_need.torch_versions import require
 from mmdet.apis.onnx_nms import with_suppression
 from mmdet.core.post_processing.detections import SSDTestCfg
 from mmdet.core.post_processing.nms import GreedyNMS
@@ -28,21 +28,22 @@ class Exporter(NamedTuple):
 
     Fields:
         opsets: that it is used for.
-        torch: oldest version that has it with the arguments used here.
+        feature: of torch, in torch_versions.
         needs: packages.
         options: of `torch.onnx.export`.
     """
     opsets: range
-    torch: Tuple[int, int]
+    feature: str
     needs: Tuple[str, ...]
     options: Dict[str, Any]
 
 
 # The older one, which torch calls deprecated, alone writes opsets below 18, and every ATC reads 11. The newer one's `optimize`
 # takes the 1e-10 of L2Norm for 0 and drops it, whereupon a black picture gives 0 / 0.
-EXPORTERS = (Exporter(range(11, 18), (2, 5), ('onnx',), {'dynamo': False, 'do_constant_folding': True}),
-             Exporter(range(18, 21), (2, 6), ('onnx', 'onnxscript'), {'dynamo': True, 'optimize': False,
-                                                                     'external_data': False}))
+EXPORTERS = (Exporter(range(11, 18), 'export to ONNX up to opset 17', ('onnx',),
+                      {'dynamo': False, 'do_constant_folding': True}),
+             Exporter(range(18, 21), 'export to ONNX from opset 18 on', ('onnx', 'onnxscript'),
+                      {'dynamo': True, 'optimize': False, 'external_data': False}))
 OPSETS = [opset for exporter in EXPORTERS for opset in exporter.opsets]
 
 
@@ -169,16 +170,13 @@ def usable_exporter(opset: int) -> Exporter:
     """The exporter for an opset.
 
     Raises:
-        UserError: there is none, it is not in this torch, or lacks a package.
+        UserError: there is none, or it lacks a package.
+        ConfigError: it is not in this torch.
     """
     exporter = next((exporter for exporter in EXPORTERS if opset in exporter.opsets), None)
     if exporter is None:
         raise UserError(f'--opset-version {opset}: expected {OPSETS[0]} to {OPSETS[-1]}')
-    if exporter.torch > devices.TORCH_VERSION:
-        oldest = '.'.join(map(str, min(exporter.torch for exporter in EXPORTERS)))
-        wanted = '.'.join(map(str, exporter.torch))
-        raise UserError(f'--opset-version {opset} needs torch {wanted} or later, and this is {torch.__version__}. Export where '
-                        f'torch {wanted} is (any export needs {oldest}); checkpoints are the same there')
+    require(exporter.feature, 'export elsewhere: checkpoints are the same there')
     require_packages(*exporter.needs)
     return exporter
 

@@ -81,8 +81,8 @@ def test_an_npu_has_bfloat16_from_atlas_a2_on(machine, card, version, chip, able
 def test_autocast_is_the_one_that_this_torch_has_for_the_device(machine, card, monkeypatch, kind, version, expected):
     machine(npu=1, cuda=1)
     monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
-    monkeypatch.setattr(torch, 'autocast', lambda name, dtype: ('torch', name, dtype))
-    monkeypatch.setattr(torch.cuda.amp, 'autocast', lambda: 'of cuda')
+    monkeypatch.setattr(torch, 'autocast', lambda name, enabled, dtype: ('torch', name, dtype))
+    monkeypatch.setattr(torch.cuda.amp, 'autocast', lambda enabled: 'of cuda')
     assert devices.autocast(card(kind), BRAIN) == expected
 
 
@@ -93,12 +93,14 @@ def test_before_2_1_autocast_is_torch_npus_own(machine, card, version, dtype):
         assert computes_in is dtype
 
 
-def test_within_autocast_products_are_in_half():
+def test_within_autocast_products_are_in_half_and_without_it_in_their_own_type():
     if not has('autocast in a chosen dtype'):
         pytest.skip('this torch has no autocast on the CPU')
     layer = torch.nn.Linear(2, 2)
     with devices.autocast(torch.device('cpu'), BRAIN):
         assert layer(torch.ones(1, 2)).dtype == BRAIN
+        with devices.autocast(torch.device('cpu'), None):
+            assert layer(torch.ones(1, 2)).dtype == torch.float32
     assert layer(torch.ones(1, 2)).dtype == torch.float32
 
 

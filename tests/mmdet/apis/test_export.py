@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcv_need import device as devices
+from mmcv_need import torch_versions
 from mmcv_need.errors import ConfigError, UserError
 from mmdet.apis import export as exporting
 from mmdet.apis.export import DecodingNetwork, Form, check_suppression, export, limit_candidates, usable_exporter
@@ -176,10 +176,10 @@ def test_suppression_that_onnx_does_not_have_is_refused(cfg, complaint):
 
 
 @pytest.mark.parametrize('version, opset, complaint', [
-    ((1, 8), 11, '--opset-version 11 needs torch 2.5 or later, and this is .* checkpoints are the same there'),
-    ((2, 5), 18, '--opset-version 18 needs torch 2.6 or later'), ((2, 13), 21, '--opset-version 21: expected 11 to 20')])
+    ((1, 8), 11, 'export to ONNX up to opset 17 needs torch 2.5 or newer, and this is .* export elsewhere'),
+    ((2, 5), 18, 'export to ONNX from opset 18 on needs torch 2.6 or newer'), ((2, 13), 21, '--opset-version 21: expected 11 to 20')])
 def test_a_torch_without_the_exporter_is_refused(monkeypatch, version, opset, complaint):
-    monkeypatch.setattr(devices, 'TORCH_VERSION', version)
+    monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     with pytest.raises(UserError, match=complaint):
         usable_exporter(opset)
 
