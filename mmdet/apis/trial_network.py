@@ -31,11 +31,12 @@ class Network(NamedTuple):
 
 
 def without_weights(cfg: Config) -> Config:
-    """A copy whose network starts from nothing."""
+    """A copy whose network reads no weights from files."""
     cfg = copy.deepcopy(cfg)
     for section in (cfg.model, *(cfg.model.get(part) for part in ('backbone', 'neck', 'bbox_head'))):
         if isinstance(section, dict) and 'init_cfg' in section:
-            section['init_cfg'] = None
+            own = section['init_cfg'] if isinstance(section['init_cfg'], (list, tuple)) else [section['init_cfg']]
+            section['init_cfg'] = [one for one in own if isinstance(one, dict) and 'checkpoint' not in one] or None
     return cfg
 
 

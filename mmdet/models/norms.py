@@ -9,6 +9,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build
+from mmcv_need.sync_norm import SyncBatchNorm
 from mmdet.models.builder import NORM_LAYERS
 
 NormFactory = Callable[[int], nn.Module]  # channels -> layer
@@ -23,6 +24,13 @@ def batch_norm(num_features: int, eps: float = 1e-5, momentum: Optional[float] =
                track_running_stats: bool = True, requires_grad: bool = True) -> nn.BatchNorm2d:
     """`norm_cfg = dict(type='BN')`. `requires_grad`: whether scale and shift learn."""
     return _learning(nn.BatchNorm2d(num_features, eps, momentum, affine, track_running_stats), requires_grad)
+
+
+@NORM_LAYERS.register_module('SyncBN')
+def sync_batch_norm(num_features: int, eps: float = 1e-5, momentum: Optional[float] = 0.1, affine: bool = True,
+                    track_running_stats: bool = True, requires_grad: bool = True) -> SyncBatchNorm:
+    """`norm_cfg = dict(type='SyncBN')`: of the batches of all processes; with one process, a batch norm."""
+    return _learning(SyncBatchNorm(num_features, eps, momentum, affine, track_running_stats), requires_grad)
 
 
 @NORM_LAYERS.register_module('GN')

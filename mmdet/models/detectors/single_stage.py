@@ -11,6 +11,7 @@ from mmdet.models.base_module import give_first_weights
 from mmdet.models.builder import BACKBONES, DETECTORS, HEADS, INITIALIZERS, NECKS
 from mmdet.models.dense_heads.ssd_head import SSDTrainCfg
 from mmdet.models.detectors.answers import summarize_losses
+from mmdet.models.first_weights import Initializer, initialize
 from mmdet.models.key_layouts import current_form, current_key
 from mmdet.models.list_heads import (
     as_detections,
@@ -49,7 +50,7 @@ class SingleStageDetector(nn.Module):
 
     def __init__(self, backbone: nn.Module, neck: Optional[nn.Module] = None, bbox_head: Optional[nn.Module] = None,
                  train_cfg: Optional[SSDTrainCfg] = None, test_cfg: Optional[SSDTestCfg] = None, pretrained: None = None,
-                 init_cfg: Optional[Callable[[nn.Module], None]] = None):
+                 init_cfg: Optional[Initializer] = None):
         super().__init__()
         if bbox_head is None or pretrained is not None:
             raise ConfigError('bbox_head: a detector needs one' if bbox_head is None else
@@ -65,8 +66,7 @@ class SingleStageDetector(nn.Module):
             if part is not None:
                 give_first_weights(part)
         self.learning: Optional[Tuple[Callable[..., Any], Callable[..., Any]]] = None  # `predict` and `loss`, compiled
-        if init_cfg is not None:
-            init_cfg(self)
+        initialize(self, init_cfg)
 
     def extract_feat(self, img: Tensor) -> Tuple[Tensor, ...]:
         """(N, 3, H, W) -> the levels that the head predicts on."""

@@ -177,7 +177,8 @@ def test_suppression_that_onnx_does_not_have_is_refused(cfg, complaint):
 
 @pytest.mark.parametrize('version, opset, complaint', [
     ((1, 8), 11, 'export to ONNX up to opset 17 needs torch 2.5 or newer, and this is .* export elsewhere'),
-    ((2, 5), 18, 'export to ONNX from opset 18 on needs torch 2.6 or newer'), ((2, 13), 21, '--opset-version 21: expected 11 to 20')])
+    ((2, 5), 18, 'export to ONNX from opset 18 on needs torch 2.6 or newer'),
+    ((2, 13), 21, '--opset-version 21: expected 11 to 20')])
 def test_a_torch_without_the_exporter_is_refused(monkeypatch, version, opset, complaint):
     monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     with pytest.raises(UserError, match=complaint):

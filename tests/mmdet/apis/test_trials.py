@@ -96,8 +96,8 @@ def test_a_batch_of_one_that_batchnorm_cannot_learn_from_is_refused():
 
 def test_without_a_size_the_network_is_made_only():
     assert try_network(load(), None, 1) is None
-    with pytest.raises(ConfigError, match=r'model\.backbone: SSDVGG: depth 19'):
-        try_network(load(**{'model.backbone.depth': 19}), None, 1)
+    with pytest.raises(ConfigError, match=r'model\.backbone: SSDVGG: depth 17'):
+        try_network(load(**{'model.backbone.depth': 17}), None, 1)
 
 
 def test_the_config_keeps_its_weights():

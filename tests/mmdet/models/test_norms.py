@@ -7,6 +7,7 @@ from torch import nn
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.registry import build, faults
+from mmcv_need.sync_norm import SyncBatchNorm
 from mmdet.models.builder import NORM_LAYERS
 from mmdet.models.norms import batch_norm, build_norm_layer, group_norm, norm_name
 
@@ -14,6 +15,7 @@ from mmdet.models.norms import batch_norm, build_norm_layer, group_norm, norm_na
 @pytest.mark.parametrize('cfg, kind, settings', [
     (dict(type='BN', eps=1e-3, momentum=0.03), nn.BatchNorm2d, dict(num_features=32, eps=1e-3, momentum=0.03)),
     (dict(type='BN2d', momentum=None), nn.BatchNorm2d, dict(num_features=32, eps=1e-5, momentum=None)),
+    (dict(type='SyncBN', eps=1e-3), SyncBatchNorm, dict(num_features=32, eps=1e-3)),
     (dict(type='GN', num_groups=4), nn.GroupNorm, dict(num_channels=32, num_groups=4)),
     (dict(type='IN', affine=True), nn.InstanceNorm2d, dict(num_features=32, affine=True))])
 def test_a_config_becomes_a_factory_that_waits_for_the_channels(cfg, kind, settings):
@@ -58,7 +60,8 @@ def test_a_class_that_somebody_registers_waits_as_well(monkeypatch):
 
 
 @pytest.mark.parametrize('cfg, words', [
-    (dict(type='BatchNorm'), "no component of NORM_LAYERS is called 'BatchNorm'"), (dict(type='SyncBn'), "Known: "),
+    (dict(type='BatchNorm'), "no component of NORM_LAYERS is called 'BatchNorm'"),
+    (dict(type='SyncBn'), "Did you mean 'SyncBN'?"),
     (dict(type='BN', epsilon=1), "Did you mean 'eps'?"), (dict(type='BN', num_features=3), 'no such argument'),
     (dict(type='BN', eps='1'), 'expected a value of type float'), (dict(type='ReLU'), 'NORM_LAYERS is expected here'),
     (dict(eps=1), "needs a 'type'")])
