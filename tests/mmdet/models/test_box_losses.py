@@ -69,7 +69,7 @@ def test_odd_boxes_have_finite_losses_and_gradients(name):
     """Empty, inverted, huge and equal ones; large equal ones have an IoU of exactly 1."""
     pairs = [(pred, target) for pred in ODD for target in ODD]
     pred = torch.stack([pred for pred, _ in pairs]).requires_grad_()
-    with torch.autograd.detect_anomaly(check_nan=True):
+    with torch.autograd.detect_anomaly():
         values = build(CONFIGS[name], LOSSES)(pred, torch.stack([target for _, target in pairs]), reduction_override='none')
         values.sum().backward()
     assert torch.isfinite(values).all() and torch.isfinite(pred.grad).all()
@@ -81,6 +81,7 @@ def test_equal_boxes_lose_nothing(name):
     assert build(CONFIGS[name], LOSSES)(boxes, boxes, reduction_override='none').abs().max() < 2e-6
 
 
+@pytest.mark.skipif(not hasattr(torch, 'autocast'), reason='autocast on the CPU came with torch 1.10')
 @pytest.mark.parametrize('name', CONFIGS)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_predictions_are_compared_in_float32(name, dtype):

@@ -83,12 +83,13 @@ def test_extreme_offsets_and_empty_padding_make_no_nan(kind):
     with torch.no_grad():
         deltas.mul_(1e3)
         gt_bboxes[gt_labels < 0] = 0
-    with torch.autograd.detect_anomaly(check_nan=True):
+    with torch.autograd.detect_anomaly():
         losses = head.loss(scores, deltas, anchors, gt_bboxes, gt_labels, CFG)
         losses['loss_bbox'].sum().backward()
     assert torch.isfinite(losses['loss_bbox']).all() and torch.isfinite(deltas.grad).all()
 
 
+@pytest.mark.skipif(not hasattr(torch, 'autocast'), reason='autocast on the CPU came with torch 1.10')
 @pytest.mark.parametrize('kind', KINDS)
 def test_half_outputs_are_decoded_and_compared_in_float32(kind):
     head = small_head(kind)
