@@ -9,6 +9,7 @@ from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, nearest
 from mmdet.apis.dialects import version_3
 from mmdet.apis.dialects.spellings import lookup
+from mmdet.apis.dialects.substitution import names_referred_to
 from mmdet.datasets import DATASETS
 
 # Top-level keys that training or testing reads.
@@ -16,10 +17,11 @@ KEYS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_conf
         'log_config', 'custom_hooks', 'log_level', 'load_from', 'resume_from', 'workflow', 'work_dir', 'seed',
         'cudnn_benchmark', 'deterministic', 'find_unused_parameters', 'train_cfg', 'test_cfg', 'total_epochs', 'fp16',
         'dist_params', 'precision', 'opt_level', 'loss_scale', 'optim_wrapper', 'momentum_config', 'auto_scale_lr',
-        'auto_resume', 'compile', 'custom_imports', *version_3.KEYS, *devices.OPTIONS)
+        'auto_resume', 'compile', 'custom_imports', 'model_wrapper', *version_3.KEYS, *devices.OPTIONS)
 SECTIONS = ('model', 'data', 'evaluation', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config',
             'log_config', 'train_cfg', 'test_cfg', 'fp16', 'dist_params', 'optim_wrapper', 'momentum_config',
-            'auto_scale_lr', 'compile', 'custom_imports', *version_3.SECTIONS, *devices.OPTIONS)  # dicts, if not None
+            'auto_scale_lr', 'compile', 'custom_imports', 'model_wrapper', *version_3.SECTIONS,
+            *devices.OPTIONS)  # dicts, if not None
 SWITCHES = ('auto_resume', 'cudnn_benchmark', 'deterministic', 'find_unused_parameters')  # True or False, if not None
 LISTS = ('custom_hooks', 'workflow', *version_3.LISTS)  # lists, if not None
 TEXTS = ('load_from', 'resume_from', 'work_dir')  # strings, if not None
@@ -45,13 +47,14 @@ def check_top_level(cfg: Config) -> None:
 
 def top_level_faults(cfg: Config) -> Iterator[ConfigError]:
     """Keys that are nearly one that is read, or mean what is not supported; warnings tell of others that nothing reads."""
+    used = cfg.used_names | names_referred_to(cfg)
     for key in cfg:
         for keys, kind in KINDS:
             if key in keys and cfg[key] is not None and not isinstance(cfg[key], kind):
                 yield ConfigError(f'{cfg.where(key)}: {key}: expected a {kind.__name__}, not {cfg[key]!r}')
         if key in UNSUPPORTED and cfg[key] not in (None, False) and lookup(cfg, f'{key}.enable', True):
             yield ConfigError(f'{cfg.where(key)}: {key}: not supported. {UNSUPPORTED[key]}')
-        if key in KEYS or key in UNSUPPORTED or key in cfg.used_names:
+        if key in KEYS or key in UNSUPPORTED or key in used:
             continue
         if key in cfg.outdated_names:
             warnings.warn(f'{_changed_at(cfg, key)}: {key}: has no effect: the config has used it already. Change what is made '

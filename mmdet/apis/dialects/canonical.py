@@ -14,6 +14,7 @@ from mmdet.apis.dialects.names import settle_names
 from mmdet.apis.dialects.optimizer import settle_optimization
 from mmdet.apis.dialects.own_heads import give_head_its_settings
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of, twice
+from mmdet.apis.dialects.substitution import settle_substitutions
 from mmdet.apis.dialects.version_3 import settle_version_3
 
 # Extra layers of SSDVGG before MMDetection 2.14, which had them in the backbone, by input size: strides, paddings, last kernel.
@@ -27,6 +28,7 @@ def canonical(cfg: Config) -> Config:
     Raises:
         ConfigError: one thing said twice, in two spellings.
     """
+    settle_substitutions(cfg)
     settle_names(cfg)
     settle_version_3(cfg)
     for name in ('train_cfg', 'test_cfg'):
