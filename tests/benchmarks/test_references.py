@@ -52,7 +52,7 @@ class OneStream:
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
-        self.integers, self.permutation = self.rng.integers, self.rng.permutation
+        self.integers, self.permutation, self.bit_generator = self.rng.integers, self.rng.permutation, self.rng.bit_generator
 
     def random(self, size=None):
         return self.rng.random() if size is None else SimpleNamespace(tolist=lambda: (self.random() for _ in range(size)))

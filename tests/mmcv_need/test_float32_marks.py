@@ -4,8 +4,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmcv_need import device as devices
 from mmcv_need.float32_marks import auto_fp16, force_fp32
+from mmcv_need.torch_versions import has
 
 
 class Head:
@@ -45,7 +45,7 @@ def test_without_names_all_become_float32_and_integers_stay():
     assert scores.dtype == torch.float32 and weights.dtype == torch.int64 and others == ('text',)
 
 
-@pytest.mark.skipif(devices.TORCH_VERSION < (1, 10), reason='this torch has no autocast on the CPU')
+@pytest.mark.skipif(not has('autocast in a chosen dtype'), reason='this torch has no autocast on the CPU')
 def test_within_it_autocast_is_off():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         plain, inside = torch.ones(2, 2) @ torch.ones(2, 2), Head().product(torch.ones(2, 2), torch.ones(2, 2))

@@ -252,7 +252,7 @@ def test_a_detectors_step_is_that_of_float32_within_the_precision_of_the_half(bu
     (loss, moved), (half_loss, half_moved) = results
     assert half_loss == pytest.approx(loss, rel=EPSILON[dtype] / 4)
     apart = ((half_moved - moved).norm() / moved.norm()).item()
-    assert apart == 0 if level == 'O0' else 0 < apart < 30 * EPSILON[dtype]  # twenty layers, one after the other
+    assert apart == 0 if level == 'O0' else 0 < apart < 40 * EPSILON[dtype]  # twenty layers, one after the other
 
 
 @levels

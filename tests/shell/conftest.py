@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = [*(path.relative_to(ROOT).as_posix() for folder in ('test', 'tools') for path in (ROOT / folder).glob('*.sh')),
           'tools/make_demo_data.py', 'tools/analysis_tools/run_results.py', 'calc_fps.py',
-          *(f'mmcv_need/{name}.py' for name in ('__init__', 'errors', 'run_logs'))]
+          *(f'mmcv_need/{name}.py' for name in ('__init__', 'errors', 'mmcv_alias', 'run_logs'))]
 
 # For the demo: two logs, of which the first ends without a newline.
 TRAIN = '''

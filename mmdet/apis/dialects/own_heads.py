@@ -22,6 +22,8 @@ def give_head_its_settings(cfg: Config) -> None:
     """
     kind = _class_of(lookup(cfg, 'model.bbox_head.type'))
     if kind is None or issubclass(kind, SSDHead):
+        if lookup(cfg, 'model.train_cfg.sampler.type') == 'PseudoSampler':  # takes every box, as SSDHead does
+            drop(cfg, 'model.train_cfg.sampler')
         return
     accepted = accepted_arguments(kind, skip_first=False) or {}
     for name, known in SETTINGS.items():

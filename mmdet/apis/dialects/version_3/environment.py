@@ -37,8 +37,6 @@ def settle_environment(cfg: Config, idle: List[str]) -> None:
         drop(cfg, key)
     for key in HARMLESS:
         drop(cfg, key)
-    if lookup(cfg, 'model.train_cfg.sampler.type') == 'PseudoSampler':  # takes every box, as is done here
-        drop(cfg, 'model.train_cfg.sampler')
 
 
 def _resume(cfg: Config) -> None:
