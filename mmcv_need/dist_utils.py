@@ -51,8 +51,8 @@ class _Group:
         rank, size = get_dist_info()
         with suppress(RuntimeError):  # who does not come has failed, and says so
             self.store.set(f'farewell {rank}', '')
-            if rank == 0:
-                self.store.wait([f'farewell {other}' for other in range(size)], FAREWELL)
+            for other in range(size) if rank == 0 else ():  # one at a time: torch 1.8's store may not see the last of several
+                self.store.wait([f'farewell {other}'], FAREWELL)
 
 
 _group: Optional[_Group] = None

@@ -10,12 +10,18 @@
 #   3. a new .venv over the system's python3, if that imports torch (an Ascend server): torch stays as it is;
 #   4. a new .venv of its own.
 # and installs there what is missing. What is present is never upgraded, save in a .venv of kind 4 when a pin changes.
+#
+#     python_env tests/torch_1_8/requirements.txt .venv_1_8 /usr/bin/python3.8
+#
+# takes the folder .venv_1_8 in the repository instead, whatever is active or installed, and makes it with that Python, for
+# which the pins of the file were chosen.
+#
 # The system's Python is never changed, nor the caller's directory. Without a network, see env_install.
 
 ENV_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 python_env() {
-    PYTHON="$(umask "${own_umask:-$(umask)}" && env_prepare "$ENV_ROOT/$1")" || return 1
+    PYTHON="$(umask "${own_umask:-$(umask)}" && env_prepare "$ENV_ROOT/$1" "$ENV_ROOT/${2:-.venv}" "${3:-}")" || return 1
     export PYTHON
     if [[ -z "${OMP_NUM_THREADS:-}" ]]; then
         local cores
@@ -26,9 +32,11 @@ python_env() {
 
 env_say() { echo "python_env: $*" >&2; }
 
-# Print the interpreter that has everything in the requirements file $1, after making it so.
+# Print the interpreter that has everything in the requirements file $1, after making it so. $2 is the environment that may be
+# made; $3 the Python that it has to be made with, if any will not do.
 # A subshell, so that lock and trap end with it. Its stdout is the answer: all else goes to stderr.
 env_prepare() (
+    venv="$2" chosen="$3"
     python="$(env_find)" || exit 1
     missing=all
     [[ -z "$python" ]] || missing="$(env_query "$python" missing "$1")" || exit 1
@@ -37,7 +45,7 @@ env_prepare() (
         python="$(env_find)" || exit 1 # again: another script may have made it while this one waited
         if [[ -z "$python" ]]; then
             env_make || exit 1
-            python="$ENV_ROOT/.venv/bin/python"
+            python="$venv/bin/python"
         fi
         env_install "$python" "$1" || exit 1
     fi
@@ -55,40 +63,40 @@ env_lock() {
 
 env_runs() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; }
 
-# Print the interpreter of the active environment or of .venv; nothing if there is neither.
+# Print the interpreter of the active environment or of $venv; nothing if there is neither.
 env_find() {
     local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
-    if [[ -n "$active" ]]; then
+    if [[ -z "$chosen" && -n "$active" ]]; then
         if ! env_runs "$active/bin/python"; then
             env_say "the active environment $active has no working Python >= 3.8; deactivate it or mend it"
             return 1
         fi
         echo "$active/bin/python"
-    elif env_runs "$ENV_ROOT/.venv/bin/python"; then
-        echo "$ENV_ROOT/.venv/bin/python"
+    elif env_runs "$venv/bin/python"; then
+        echo "$venv/bin/python"
     fi
 }
 
-# Make .venv; if that fails or is interrupted, leave nothing behind.
+# Make $venv; if that fails or is interrupted, leave nothing behind.
 env_make() {
-    local venv="$ENV_ROOT/.venv" base options=()
+    local base="$chosen" options=()
     if [[ -e "$venv" ]]; then
         env_say "$venv is there, but its Python does not run; move it away and run this again"
         return 1
     fi
-    if python3 -c 'import torch' 2>/dev/null && env_runs python3; then
+    if [[ -z "$chosen" ]] && python3 -c 'import torch' 2>/dev/null && env_runs python3; then
         base=python3
         options=(--system-site-packages)
-    else
+    elif [[ -z "$chosen" ]]; then
         base="$(env_base)" || return 1
     fi
     env_say "making $venv with $("$base" --version)"
-    trap 'rm -rf "$ENV_ROOT/.venv"' EXIT
+    trap 'rm -rf "$venv"' EXIT
     if ! "$base" -m venv "${options[@]+"${options[@]}"}" "$venv" >&2; then
         env_say "$base -m venv failed, see above (on Debian and Ubuntu it needs: apt install python3-venv)"
         return 1
     fi
-    [[ "${#options[@]}" -gt 0 ]] || touch "$venv/made_by_python_env" # its pins are ours to keep
+    [[ "${#options[@]}" -gt 0 ]] || echo "$chosen" >"$venv/made_by_python_env" # its pins are ours to keep
     trap - EXIT
 }
 
@@ -165,9 +173,11 @@ import sys
 
 MODULES = {'torch': 'torch', 'opencv-python-headless': 'cv2'}  # several packages provide these: ask for the module
 TOOLS = ('pip', 'setuptools', 'wheel')  # how packages come in: a new torch may ask for newer ones
-OURS = pathlib.Path(sys.prefix, 'made_by_python_env').exists()
+MADE = pathlib.Path(sys.prefix, 'made_by_python_env')
+OURS = MADE.exists()
+CHOSEN = OURS and MADE.read_text(encoding='utf-8').strip()  # the Python of a file that is for this one only
 # Pins hold where this project chooses the versions. Somebody else's torch decides about numpy and the rest.
-PINNED = sys.version_info >= (3, 11) and (OURS or importlib.util.find_spec('torch') is None)
+PINNED = bool(CHOSEN) or sys.version_info >= (3, 11) and (OURS or importlib.util.find_spec('torch') is None)
 
 
 def version(name):

@@ -62,6 +62,7 @@ def test_what_mmengine_keeps_beside_the_weights_comes_as_plain_data():
     assert read['param_schedulers'][1]['milestones'] == {1: 1}
 
 
+@pytest.mark.newer_torch
 def test_torch_itself_refuses_the_file_of_mmengine():
     with pytest.raises(pickle.UnpicklingError):
         torch.load(DATA / 'mmengine_0.10.7.pth', weights_only=True)
@@ -231,6 +232,7 @@ GAMES = {
 }
 
 
+@pytest.mark.newer_torch
 @ZIPPED
 @pytest.mark.parametrize('game', GAMES)
 def test_what_stands_for_a_name_cannot_be_changed_or_misused(refusal, game, zipped):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_names_with_two_underscores_are_variables_only(data):
     ('x = 1 | 2', 'BitOr'), ('x = ~1', 'UnaryOp'), ('x = "%s" % 1', 'Mod'), ('x = 1 + "a"', 'an int and a str'),
     ('x = 1 / 0', 'division by zero'), ('x = [1][5]', 'out of range'),
     ('x = dict(abc=1)["abd"]', "Did you mean 'abc'?"),
-    ('abc = 1\nx = abd', "Did you mean 'abc'?"), ('x = dict(a=1, a=2)', 'twice'),
+    ('abc = 1\nx = abd', "Did you mean 'abc'?"), ('x = dict(a=1, a=2)', 'twice' if sys.version_info >= (3, 9) else 'repeated'),
     ('x = dict(a=1, **{"a": 2})', 'twice'),
     ('x = {[]: 1}', 'a key must be'), ('x = {(1, 2): 1}', 'a key must be'), ('x = {[1]}', 'unhashable'),
     ('x = [', 'not Python'),

@@ -47,6 +47,7 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
+@pytest.mark.newer_torch
 @FORMATS
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_tensors_of_every_type_come_back_to_the_bit(dtype, zipped):
@@ -57,6 +58,7 @@ def test_tensors_of_every_type_come_back_to_the_bit(dtype, zipped):
     assert loaded(value, zipped)['a'].dtype == dtype
 
 
+@pytest.mark.newer_torch
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 4), max_size=4), st.randoms(use_true_random=False), st.sampled_from(DTYPES), st.booleans())
 def test_views_come_back_as_torch_gives_them(shape, rng, dtype, zipped):
@@ -77,6 +79,7 @@ def test_plain_data_come_back(zipped):
     assert same(loaded(value, zipped), value)
 
 
+@pytest.mark.newer_torch
 @FORMATS
 def test_kinds_of_dict_and_list_become_dict_and_list(zipped):
     weights = collections.OrderedDict(a=torch.ones(2))
@@ -125,6 +128,7 @@ def test_the_end_of_a_file_is_missed_wherever_it_is_cut():
                 load_torch_file(io.BytesIO(whole[:length]))
 
 
+@pytest.mark.newer_torch
 def test_a_damaged_part_is_named():
     raw = bytearray(saved({'a': torch.arange(40.0)}).getvalue())
     raw[raw.index(torch.arange(40.0).numpy().tobytes()) + 9] ^= 1
@@ -141,6 +145,7 @@ def rewritten(value, change, **how):
     return into
 
 
+@pytest.mark.newer_torch
 def test_a_big_endian_file_is_refused_and_not_misread():
     assert same(load_torch_file(rewritten([torch.ones(2)], lambda name, part: part)), [torch.ones(2)])
     big = rewritten([torch.ones(2)], lambda name, part: b'big' if name.endswith('byteorder') else part)
@@ -148,6 +153,7 @@ def test_a_big_endian_file_is_refused_and_not_misread():
         load_torch_file(big)
 
 
+@pytest.mark.newer_torch
 def test_files_from_before_they_said_their_byte_order_are_read():
     old = io.BytesIO()
     with zipfile.ZipFile(saved([torch.ones(2)])) as new, zipfile.ZipFile(old, 'w') as archive:
@@ -163,6 +169,7 @@ def test_a_zip_that_unpacks_to_more_than_its_size_is_refused():
         load_torch_file(bomb)
 
 
+@pytest.mark.newer_torch
 @pytest.mark.parametrize('bad', [3, 5])
 def test_a_storage_of_another_length_than_it_should_have_is_refused(bad):
     wrong = rewritten([torch.ones(4)], lambda name, part: bytes(4 * bad) if name.endswith('data/0') else part)

@@ -182,6 +182,7 @@ def test_padding_is_zero_after_normalisation():
     np.testing.assert_array_equal(actual[1], finish(imgs, [row(normalise=normalise)] * 2)[1])
 
 
+@pytest.mark.newer_torch
 @pytest.mark.parametrize('rows', [
     [row(normalise=(*MEAN, *STD, 1.))] * 2, [row(colour=DISTORTIONS['hue up'])] * 2, [row(valid=(4, 4))] * 2,
     [row(fill=(1., 2., 3., 1., -3., 0., 1., 0., 1., 0., 1.))] * 2], ids=['normalise', 'colour', 'padding', 'fill'])

@@ -75,6 +75,7 @@ def test_weights_that_are_loaded_go_over_all_others(tmp_path):
     assert (parent.child[0].weight == 9).all() and (parent.own.weight == 9).all()
 
 
+@pytest.mark.newer_torch
 def test_first_weights_are_made_once():
     parent = Parent(dict(type='Constant', layer='Conv2d', val=1.))
     give_first_weights(parent)

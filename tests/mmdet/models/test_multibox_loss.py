@@ -126,6 +126,7 @@ def test_ignored_boxes_have_no_loss_and_no_gradient():
     assert scores.grad[ignored].abs().sum() == 0 and deltas.grad[ignored].abs().sum() == 0
 
 
+@pytest.mark.newer_torch
 def test_gradients_are_those_of_the_definition():
     """By finite differences, in float64, at one positive, one mined and one easy box of an image."""
     scores, deltas, labels, targets, positive, negative = batch(.1)

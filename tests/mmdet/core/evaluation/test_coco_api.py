@@ -22,6 +22,7 @@ def required(file):
     return {each.name.replace('-', '_') for each in wanted if each.marker is None or each.marker.evaluate()}
 
 
+@pytest.mark.newer_torch
 def test_every_evaluator_that_the_requirements_name_is_here_and_works(evaluators):
     """Or tests with each evaluator would be tests with some."""
     names = (required('requirements.txt') | required('requirements-test.txt')) & set(coco_api.MODULES)

@@ -1,0 +1,61 @@
+"""Two environments: this one, of torch 1.8, and that of requirements.txt; `bash tests/run_1_8.sh` makes both."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmcv_need.torch_versions import TORCH_VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='session')
+def pythons():
+    """The interpreters: dict(old, new)."""
+    if 'NEWER_PYTHON' not in os.environ:
+        pytest.skip('needs an environment of torch 1.8 and one of a newer torch: bash tests/run_1_8.sh')
+    assert TORCH_VERSION == (1, 8) and sys.version_info[:2] == (3, 8)
+    return {'old': sys.executable, 'new': os.environ['NEWER_PYTHON']}
+
+
+@pytest.fixture(scope='session')
+def call(pythons):
+    """Runs words in an environment, 'old' or 'new', to the expected status: call('old', *words) -> stdout, stderr."""
+    def run(which, *words, status=0):
+        environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), 'VIRTUAL_ENV': ''}
+        done = subprocess.run([pythons[which], *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True,
+                              timeout=200, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout, done.stderr
+    return run
+
+
+@pytest.fixture(scope='session')
+def train(call, tiny, tmp_path_factory):
+    """Trains the demo's tiny config for two epochs in an environment: train('new', *arguments) -> work directory."""
+    def start(which, *arguments):
+        folder = tmp_path_factory.mktemp(which) / 'work'
+        call(which, 'tools/train.py', tiny, '--work-dir', folder, '--seed', 3, '--device', 'cpu', *arguments,
+             '--cfg-options', 'runner.max_epochs=2', 'log_config.interval=1')
+        return folder
+    return start
+
+
+@pytest.fixture(scope='session')
+def trained(train):
+    """The work directories of a run from its beginning to its end in each environment: dict(old, new)."""
+    return {which: train(which) for which in ('old', 'new')}
+
+
+@pytest.fixture(scope='session')
+def records():
+    """Reads the logs of a work directory: records(folder, mode) -> dicts."""
+    def read(folder, mode='train'):
+        lines = [json.loads(line) for path in sorted(folder.glob('*.log.json')) for line in path.read_text().splitlines()]
+        return [line for line in lines if line.get('mode') == mode]
+    return read
