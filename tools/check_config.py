@@ -19,7 +19,7 @@ from mmdet.apis.auto_scale_lr import cards_of_recipe, enable_auto_scale_lr, rate
 from mmdet.apis.checks import TRAINED_WITH, has_sections, require, top_level_faults
 from mmdet.apis.config_check import Findings, look_over
 from mmdet.apis.custom_imports import add_import_option, import_custom_modules
-from mmdet.apis.data_root import check_data_files, replace_data_root
+from mmdet.apis.data_root import check_data_files, move_data
 from mmdet.apis.datasets import build_dataset
 from mmdet.apis.dialects import canonical
 from mmdet.apis.doubts import doubts_of_length
@@ -62,8 +62,7 @@ def _check(path: str, args: argparse.Namespace) -> Report:
     errors: List[UserError] = []
     try:
         cfg = Config.fromfile(path)
-        if args.data_root:
-            replace_data_root(cfg, args.data_root)
+        move_data(cfg, args.data_root)
         cfg.merge_from_dict(copy.deepcopy(args.cfg_options))
         errors += top_level_faults(cfg)
         if not has_sections(cfg):

@@ -19,7 +19,7 @@ from mmcv_need.registry import build
 from mmcv_need.rendezvous import LAUNCHERS, local_rank
 from mmdet.apis.checks import check_top_level
 from mmdet.apis.custom_imports import add_import_option, import_custom_modules
-from mmdet.apis.data_root import replace_data_root
+from mmdet.apis.data_root import move_data
 from mmdet.apis.dialects import canonical
 from mmdet.apis.processes import card_device, cards_of, check_cards
 from mmdet.apis.settings import DistSettings
@@ -67,8 +67,7 @@ def read_config(args: argparse.Namespace) -> Config:
     if args.options and args.cfg_options:
         raise ConfigError('--options and --cfg-options cannot be used together; --options is the old name, use --cfg-options')
     cfg = Config.fromfile(args.config)
-    if args.data_root:
-        replace_data_root(cfg, args.data_root)
+    move_data(cfg, args.data_root)
     cfg.merge_from_dict(args.cfg_options or args.options)
     check_top_level(cfg)
     import_custom_modules(cfg, args.allow_custom_imports)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterator, List, Mapping, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Tuple
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, DataError
@@ -14,15 +14,26 @@ from mmdet.datasets.wider_face import WHERE_WIDER_GOES
 USES_IT = ('data', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator')
 
 
-def replace_data_root(cfg: Config, root: str) -> None:
-    """`--data-root`: put `root` wherever the config used its `data_root`.
+VARIABLE = 'MMDET_DATASETS'  # MMDetection's, since 2.23
+
+
+def move_data(cfg: Config, root: Optional[str]) -> None:
+    """What the command line (`--data-root`), or else the environment, says of where the data are."""
+    if root:
+        replace_data_root(cfg, root)
+    elif os.environ.get(VARIABLE):
+        replace_data_root(cfg, os.environ[VARIABLE], VARIABLE)
+
+
+def replace_data_root(cfg: Config, root: str, asked: str = '--data-root') -> None:
+    """Put `root` wherever the config used its `data_root`. `asked`: who said so, for the error.
 
     Raises:
         ConfigError: the config has none, or no path that begins with it.
     """
     old = cfg.get('data_root')
     if not old:
-        raise ConfigError(f'{cfg.filename}: has no data_root that --data-root could replace; set the paths in `data` instead')
+        raise ConfigError(f'{cfg.filename}: has no data_root that {asked} could replace; set the paths in `data` instead')
     old, new = os.path.join(old, ''), os.path.join(root, '')
     cfg['data_root'] = new
     used = [cfg[key] for key in USES_IT if isinstance(cfg.get(key), dict)]

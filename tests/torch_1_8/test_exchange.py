@@ -89,7 +89,8 @@ def test_a_run_goes_on_where_the_other_left_it(train, trained, records, first, s
 
 @pytest.mark.parametrize('who, whose', BOTH)
 def test_the_others_checkpoint_is_evaluated_to_the_same_figures(call, tiny, trained, records, who, whose, tmp_path):
-    call(who, 'tools/test.py', tiny, trained[whose] / 'epoch_2.pth', '--eval', 'bbox', '--work-dir', tmp_path, '--device', 'cpu')
+    call(who, 'tools/test.py', tiny, trained[whose] / 'epoch_2.pth', '--eval', 'bbox', '--work-dir', tmp_path, '--device',
+         'cpu')
     found = next(tmp_path.glob('eval_*.json')).read_text()
     expected = records(trained[whose], 'val')[-1]
     assert expected['bbox_mAP_50'] >= 0

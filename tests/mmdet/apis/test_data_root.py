@@ -7,7 +7,7 @@ import pytest
 
 from mmcv_need.config import Config
 from mmcv_need.errors import ConfigError, DataError
-from mmdet.apis.data_root import check_data_files, replace_data_root
+from mmdet.apis.data_root import VARIABLE, check_data_files, move_data, replace_data_root
 
 OLD = 'data/coco/'
 
@@ -204,3 +204,16 @@ def test_a_custom_dataset_is_told_what_to_check(folder):
     train = dict(type='CustomDataset', data_root='mine', ann_file='list.pkl', img_prefix='')
     message = refused(DataError, check_data_files, config(train=train), 'train')
     assert f"no annotation file at {os.path.join('mine', 'list.pkl')}. Check ann_file and data_root" in message
+
+
+def test_the_environment_says_so_where_the_command_line_does_not(monkeypatch):
+    monkeypatch.setenv(VARIABLE, '/mnt/a')
+    for said, root in ((None, '/mnt/a/'), ('/mnt/b', '/mnt/b/')):
+        cfg = config()
+        move_data(cfg, said)
+        assert cfg.data_root == root and cfg.data.val.img_prefix == f'{root}val2017/'
+    assert f'no data_root that {VARIABLE} could replace' in refused(ConfigError, move_data, Config(dict(data={})), None)
+    monkeypatch.delenv(VARIABLE)
+    cfg = config()
+    move_data(cfg, None)
+    assert cfg.data_root == OLD
