@@ -94,6 +94,12 @@ def test_files_named_in_commands_exist(page):
     assert not [name for name in named if not (ROOT / name).exists()]
 
 
+@pytest.mark.parametrize('page', sorted(f'docs/{path.parent.name}/{path.name}' for path in ROOT.glob('docs/*/*.md')))
+def test_tests_that_a_page_names_exist(page):
+    named = {part for code in code_words(read(page)) for part in code.split() if part.startswith('tests/')}
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
 @pytest.mark.parametrize('tool, some', [('train', {'--work-dir', '--gpus', '--launcher'}),
                                         ('test', {'--eval', '--out', '--show-dir', '--eval-options'})])
 def test_options_that_a_page_describes_exist(tool, some):
