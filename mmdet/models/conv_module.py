@@ -45,6 +45,7 @@ class ConvModule(nn.Module):
         inplace: whether the activation overwrites what it is given.
         with_spectral_norm: whether the convolution's weight is divided by its largest singular value.
         order: of the three.
+        kaiming: False leaves the convolution as torch makes it, for whoever gives it other weights anyway.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size = 1, padding: Size = 0,
@@ -53,7 +54,7 @@ class ConvModule(nn.Module):
                  norm_cfg: Optional[Union[Settings, NormFactory]] = None,
                  act_cfg: Optional[Union[Settings, ActFactory]] = nn.ReLU, inplace: bool = True,
                  with_spectral_norm: bool = False, padding_mode: str = 'zeros',
-                 order: Sequence[str] = ('conv', 'norm', 'act')):
+                 order: Sequence[str] = ('conv', 'norm', 'act'), kaiming: bool = True):
         super().__init__()
         if len(order) != len(STEPS) or set(order) != STEPS:
             raise ConfigError(f"order {tuple(order)!r}: expected 'conv', 'norm' and 'act', each once")
@@ -72,7 +73,8 @@ class ConvModule(nn.Module):
             self.add_module(self.norm_name, norm)
         if act_cfg is not None:
             self.activate = following(act_cfg, inplace)
-        self.init_weights()
+        if kaiming:
+            self.init_weights()
 
     @property
     def norm(self) -> Optional[nn.Module]:

@@ -51,7 +51,7 @@ class SSDNeck(nn.Module):
         if l2_norm_scale:
             self.l2_norm = L2Norm(in_channels[0], l2_norm_scale)
         self.extra_layers = nn.ModuleList()
-        settings = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        settings = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg, kaiming=False)
         wide = DepthwiseSeparableConvModule if use_depthwise else ConvModule
         previous = out_channels[len(in_channels) - 1]
         for i, channels in enumerate(out_channels[len(in_channels):]):
