@@ -242,6 +242,8 @@ def gather_rows(rows: np.ndarray, device: torch.device) -> List[np.ndarray]:
     dist.all_gather(lengths, torch.tensor([len(rows)], dtype=torch.int64, device=device))
     counts = [int(length.item()) for length in lengths]
     bits = torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float64)).view(torch.int64)  # accelerators may lack float64
+    if not max(counts):  # nor would gloo of torch 1.8 survive it
+        return [np.zeros((0, rows.shape[1])) for _ in counts]
     padded = torch.zeros((max(counts), rows.shape[1]), dtype=torch.int64, device=device)
     padded[:len(rows)] = bits.to(device)
     gathered = [torch.zeros_like(padded) for _ in range(size)]

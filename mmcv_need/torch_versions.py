@@ -20,6 +20,7 @@ FIRST: Dict[str, Version] = {
     'autocast in a chosen dtype': (1, 10),  # and on the CPU
     'a second store beside that of the process group': (1, 11),
     'warn_only': (1, 11),  # of use_deterministic_algorithms; before, what has no repeatable form is an error
+    'steps counted in tensors': (1, 12),  # by Adam and its like; before, in numbers
     'torch.load with weights_only': (1, 13),
     'modules without memory': (2, 0),  # device 'meta'
     'torch.compile': (2, 1),

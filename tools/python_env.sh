@@ -36,16 +36,15 @@ env_say() { echo "python_env: $*" >&2; }
 # made; $3 the Python that it has to be made with, if any will not do.
 # A subshell, so that lock and trap end with it. Its stdout is the answer: all else goes to stderr.
 env_prepare() (
-    venv="$2" chosen="$3"
-    python="$(env_find)" || exit 1
+    python="$(env_find "$2" "$3")" || exit 1
     missing=all
     [[ -z "$python" ]] || missing="$(env_query "$python" missing "$1")" || exit 1
     if [[ -n "$missing" ]]; then
         env_lock || exit 1
-        python="$(env_find)" || exit 1 # again: another script may have made it while this one waited
+        python="$(env_find "$2" "$3")" || exit 1 # again: another script may have made it while this one waited
         if [[ -z "$python" ]]; then
-            env_make || exit 1
-            python="$venv/bin/python"
+            env_make "$2" "$3" || exit 1
+            python="$2/bin/python"
         fi
         env_install "$python" "$1" || exit 1
     fi
@@ -63,9 +62,9 @@ env_lock() {
 
 env_runs() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; }
 
-# Print the interpreter of the active environment or of $venv; nothing if there is neither.
+# Print the interpreter of the active environment, unless a Python is chosen ($2), or of $1; nothing if there is neither.
 env_find() {
-    local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
+    local venv="$1" chosen="$2" active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
     if [[ -z "$chosen" && -n "$active" ]]; then
         if ! env_runs "$active/bin/python"; then
             env_say "the active environment $active has no working Python >= 3.8; deactivate it or mend it"
@@ -77,9 +76,9 @@ env_find() {
     fi
 }
 
-# Make $venv; if that fails or is interrupted, leave nothing behind.
+# Make the environment $1, with the Python $2 if one is chosen; if that fails or is interrupted, leave nothing behind.
 env_make() {
-    local base="$chosen" options=()
+    local venv="$1" chosen="$2" base="$2" options=()
     if [[ -e "$venv" ]]; then
         env_say "$venv is there, but its Python does not run; move it away and run this again"
         return 1
@@ -91,7 +90,8 @@ env_make() {
         base="$(env_base)" || return 1
     fi
     env_say "making $venv with $("$base" --version)"
-    trap 'rm -rf "$venv"' EXIT
+    half_made="$venv" # not local: the trap may come when this function is left
+    trap 'rm -rf "$half_made"' EXIT
     if ! "$base" -m venv "${options[@]+"${options[@]}"}" "$venv" >&2; then
         env_say "$base -m venv failed, see above (on Debian and Ubuntu it needs: apt install python3-venv)"
         return 1

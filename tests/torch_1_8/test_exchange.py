@@ -54,8 +54,9 @@ def test_the_same_weights_give_the_same_outputs(outputs, whose):
         np.testing.assert_allclose(old[name], new[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
-def test_the_checkpoints_have_the_same_names_shapes_and_places(trained):
-    old, new = (read_checkpoint(str(trained[which] / 'epoch_2.pth')) for which in ('old', 'new'))
+@pytest.mark.parametrize('optimizer', ['SGD', 'AdamW'])
+def test_the_checkpoints_have_the_same_names_shapes_and_places(trained_by, optimizer):
+    old, new = (read_checkpoint(str(trained_by[optimizer][which] / 'epoch_2.pth')) for which in ('old', 'new'))
     assert list(old) == list(new)
     assert [(key, value.shape, value.dtype) for key, value in old['state_dict'].items()] == [
         (key, value.shape, value.dtype) for key, value in new['state_dict'].items()]
@@ -68,9 +69,11 @@ def test_the_checkpoints_have_the_same_names_shapes_and_places(trained):
 
 
 @pytest.mark.parametrize('first, second', [*BOTH, ('old', 'old')])
-def test_a_run_goes_on_where_the_other_left_it(train, trained, records, first, second):
+@pytest.mark.parametrize('optimizer', ['SGD', 'AdamW'])
+def test_a_run_goes_on_where_the_other_left_it(train, trained_by, records, optimizer, first, second):
     """The second epoch: the same iterations, rates, pictures and so losses; in one environment, the same bits."""
-    folder = train(second, '--resume-from', trained[first] / 'epoch_1.pth')
+    trained = trained_by[optimizer]
+    folder = train(second, optimizer, '--no-validate', '--resume-from', trained[first] / 'epoch_1.pth')
     expected = [record for record in records(trained[first]) if record['epoch'] == 2]
     found = records(folder)
     assert len(found) == 7
@@ -89,8 +92,8 @@ def test_a_run_goes_on_where_the_other_left_it(train, trained, records, first, s
 
 @pytest.mark.parametrize('who, whose', BOTH)
 def test_the_others_checkpoint_is_evaluated_to_the_same_figures(call, tiny, trained, records, who, whose, tmp_path):
-    call(who, 'tools/test.py', tiny, trained[whose] / 'epoch_2.pth', '--eval', 'bbox', '--work-dir', tmp_path, '--device',
-         'cpu')
+    call(who, 'tools/test.py', tiny, trained[whose] / 'epoch_2.pth', '--eval', 'bbox', '--work-dir', tmp_path,
+         '--device', 'cpu')
     found = next(tmp_path.glob('eval_*.json')).read_text()
     expected = records(trained[whose], 'val')[-1]
     assert expected['bbox_mAP_50'] >= 0

@@ -7,7 +7,10 @@ import torch
 
 from mmcv_need.errors import ConfigError
 from mmcv_need.optim.loss_scale import LossScale
+from mmcv_need.torch_versions import has
 
+if not has('modules without memory'):
+    pytest.skip('this torch has no meta device that shows where things are', allow_module_level=True)
 CPU, META = torch.device('cpu'), torch.device('meta')
 GradScaler = getattr(getattr(torch, 'amp', None), 'GradScaler', None)
 needs_torchs = pytest.mark.skipif(GradScaler is None, reason='this torch scales losses on CUDA only')

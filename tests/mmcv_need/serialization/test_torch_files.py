@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import collections
+import ctypes
 import io
 import zipfile
 
@@ -32,7 +33,8 @@ def loaded(value, zipped=True):
 
 
 def bits(tensor):
-    return tensor.clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8).tolist() if tensor.numel() else []
+    together = tensor.detach().clone(memory_format=torch.contiguous_format)  # not every torch views numbers as bytes
+    return ctypes.string_at(together.data_ptr(), together.numel() * together.element_size()) if together.numel() else b''
 
 
 def same(a, b):
@@ -47,7 +49,6 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
-@pytest.mark.newer_torch
 @FORMATS
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 def test_tensors_of_every_type_come_back_to_the_bit(dtype, zipped):
@@ -58,7 +59,6 @@ def test_tensors_of_every_type_come_back_to_the_bit(dtype, zipped):
     assert loaded(value, zipped)['a'].dtype == dtype
 
 
-@pytest.mark.newer_torch
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 4), max_size=4), st.randoms(use_true_random=False), st.sampled_from(DTYPES), st.booleans())
 def test_views_come_back_as_torch_gives_them(shape, rng, dtype, zipped):
@@ -79,7 +79,6 @@ def test_plain_data_come_back(zipped):
     assert same(loaded(value, zipped), value)
 
 
-@pytest.mark.newer_torch
 @FORMATS
 def test_kinds_of_dict_and_list_become_dict_and_list(zipped):
     weights = collections.OrderedDict(a=torch.ones(2))
@@ -128,11 +127,10 @@ def test_the_end_of_a_file_is_missed_wherever_it_is_cut():
                 load_torch_file(io.BytesIO(whole[:length]))
 
 
-@pytest.mark.newer_torch
 def test_a_damaged_part_is_named():
     raw = bytearray(saved({'a': torch.arange(40.0)}).getvalue())
     raw[raw.index(torch.arange(40.0).numpy().tobytes()) + 9] ^= 1
-    with pytest.raises(Damaged, match=r"its part 'archive/data/0' does not match its checksum"):
+    with pytest.raises(Damaged, match=r"its part 'archive/data/\d+' does not match its checksum"):
         load_torch_file(io.BytesIO(raw))
 
 
@@ -145,20 +143,22 @@ def rewritten(value, change, **how):
     return into
 
 
-@pytest.mark.newer_torch
 def test_a_big_endian_file_is_refused_and_not_misread():
     assert same(load_torch_file(rewritten([torch.ones(2)], lambda name, part: part)), [torch.ones(2)])
     big = rewritten([torch.ones(2)], lambda name, part: b'big' if name.endswith('byteorder') else part)
+    with zipfile.ZipFile(big, 'a') as archive:
+        if 'archive/byteorder' not in archive.namelist():  # an old torch does not write it
+            archive.writestr('archive/byteorder', b'big')
     with pytest.raises(Refused, match='big-endian'):
         load_torch_file(big)
 
 
-@pytest.mark.newer_torch
 def test_files_from_before_they_said_their_byte_order_are_read():
     old = io.BytesIO()
     with zipfile.ZipFile(saved([torch.ones(2)])) as new, zipfile.ZipFile(old, 'w') as archive:
-        for name in ('data.pkl', 'version', 'data/0'):
-            archive.writestr(f'epoch_1/{name}', new.read(f'archive/{name}'))
+        for name in new.namelist():
+            if name in ('archive/data.pkl', 'archive/version') or name.startswith('archive/data/'):
+                archive.writestr(name.replace('archive', 'epoch_1', 1), new.read(name))
     assert same(load_torch_file(old), [torch.ones(2)])
 
 
@@ -169,10 +169,9 @@ def test_a_zip_that_unpacks_to_more_than_its_size_is_refused():
         load_torch_file(bomb)
 
 
-@pytest.mark.newer_torch
 @pytest.mark.parametrize('bad', [3, 5])
 def test_a_storage_of_another_length_than_it_should_have_is_refused(bad):
-    wrong = rewritten([torch.ones(4)], lambda name, part: bytes(4 * bad) if name.endswith('data/0') else part)
+    wrong = rewritten([torch.ones(4)], lambda name, part: bytes(4 * bad) if '/data/' in name else part)
     with pytest.raises(ValueError, match=f'a storage of 16 bytes that has {4 * bad}'):
         load_torch_file(wrong)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmcv_need.torch_versions import TORCH_VERSION
 from mmdet.core.image.on_host import STRIPE, finish_picture
 from mmdet.core.image.pixels import NO_COLOUR, NO_FILL, NO_NORMALISE, PixelOps, bgr_to_hsv, finish_pixels, hsv_to_bgr, row_of
 
@@ -182,7 +183,6 @@ def test_padding_is_zero_after_normalisation():
     np.testing.assert_array_equal(actual[1], finish(imgs, [row(normalise=normalise)] * 2)[1])
 
 
-@pytest.mark.newer_torch
 @pytest.mark.parametrize('rows', [
     [row(normalise=(*MEAN, *STD, 1.))] * 2, [row(colour=DISTORTIONS['hue up'])] * 2, [row(valid=(4, 4))] * 2,
     [row(fill=(1., 2., 3., 1., -3., 0., 1., 0., 1., 0., 1.))] * 2], ids=['normalise', 'colour', 'padding', 'fill'])
@@ -192,7 +192,8 @@ def test_the_memory_layout_stays_and_does_not_change_the_result(rows, layout):
     batch = torch.from_numpy(imgs).permute(0, 3, 1, 2).contiguous(memory_format=layout)
     out = finish_pixels(batch, PixelOps.from_rows(rows, (H, W)))
     np.testing.assert_array_equal(out.permute(0, 2, 3, 1).numpy(), finish(imgs, rows))
-    assert out.is_contiguous(memory_format=layout)
+    if TORCH_VERSION >= (1, 11):  # 1.8 lays results out anew, which costs time only; those between were not tried
+        assert out.is_contiguous(memory_format=layout)
 
 
 @pytest.mark.parametrize('name', DISTORTIONS)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmcv_need.torch_versions import TORCH_VERSION
 from mmdet.models.losses.multibox_loss import hardest_sum, multibox_loss
 
 N, A, C = 3, 40, 5
@@ -126,7 +127,7 @@ def test_ignored_boxes_have_no_loss_and_no_gradient():
     assert scores.grad[ignored].abs().sum() == 0 and deltas.grad[ignored].abs().sum() == 0
 
 
-@pytest.mark.newer_torch
+@pytest.mark.skipif(TORCH_VERSION < (1, 11), reason='torch 1.8 mixes no types on the way back')
 def test_gradients_are_those_of_the_definition():
     """By finite differences, in float64, at one positive, one mined and one easy box of an image."""
     scores, deltas, labels, targets, positive, negative = batch(.1)
