@@ -14,6 +14,7 @@ from typing import Any, Dict, NoReturn, Sequence
 from mmcv_need.errors import UserError, did_you_mean
 
 ROOT = 'mmcv'
+VERSION = '1.7.2'  # whose names and behaviour these are
 _HOOKS = 'Hook HOOKS CheckpointHook EMAHook IterTimerHook LoggerHook LrUpdaterHook TensorboardLoggerHook TextLoggerHook'
 _CONFIG = {'mmcv_need.config': 'Config ConfigDict DictAction'}
 # Module of MMCV -> our module (or torch's) -> names that are the same there.
@@ -59,6 +60,7 @@ class Alias(ModuleType):
         self.__dict__['__homes__'] = {each: home for home, names in own.items() for each in names.split()}
         self.__path__: Sequence[str] = []  # a package, if without a folder
         self.__file__ = __file__
+        self.__version__ = VERSION
 
     def __getattr__(self, name: str) -> Any:
         homes = self.__dict__['__homes__']

@@ -117,11 +117,12 @@ def as_detections(found: Sequence[Any]) -> List[Detections]:
 
 
 def _detections(found: Any) -> Detections:
-    if isinstance(found, list):
-        rows = np.concatenate([np.zeros((0, 5), np.float32), *(np.asarray(rows).reshape(-1, 5) for rows in found)])
-        labels = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+    arrays = [value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value) for value in found]
+    if len(arrays) == 2 and arrays[1].ndim == 1:  # no boxes of a class are a vector
+        rows, labels = arrays
     else:
-        rows, labels = (value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value) for value in found)
+        rows = np.concatenate([np.zeros((0, 5), np.float32), *(own.reshape(-1, 5) for own in arrays)])
+        labels = np.repeat(np.arange(len(arrays)), [len(own.reshape(-1, 5)) for own in arrays])
     order = np.argsort(-rows[:, 4], kind='stable')
     rows = rows[order].astype(np.float32)
     return Detections(rows[:, :4], rows[:, 4], labels[order].astype(np.int64))

@@ -33,6 +33,20 @@ def sync_batch_norm(num_features: int, eps: float = 1e-5, momentum: Optional[flo
     return _learning(SyncBatchNorm(num_features, eps, momentum, affine, track_running_stats), requires_grad)
 
 
+@NORM_LAYERS.register_module('BN1d')
+def batch_norm_of_vectors(num_features: int, eps: float = 1e-5, momentum: Optional[float] = 0.1, affine: bool = True,
+                          track_running_stats: bool = True, requires_grad: bool = True) -> nn.BatchNorm1d:
+    """`norm_cfg = dict(type='BN1d')`: of vectors (N, C), not of maps."""
+    return _learning(nn.BatchNorm1d(num_features, eps, momentum, affine, track_running_stats), requires_grad)
+
+
+@NORM_LAYERS.register_module('LN')
+def layer_norm(normalized_shape: int, eps: float = 1e-5, elementwise_affine: bool = True,
+               requires_grad: bool = True) -> nn.LayerNorm:
+    """`norm_cfg = dict(type='LN')`: over the last axis, of vectors (N, C), not of maps."""
+    return _learning(nn.LayerNorm(normalized_shape, eps, elementwise_affine), requires_grad)
+
+
 @NORM_LAYERS.register_module('GN')
 def group_norm(num_channels: int, num_groups: int = 32, eps: float = 1e-5, affine: bool = True,
                requires_grad: bool = True) -> nn.GroupNorm:

@@ -214,3 +214,11 @@ def test_build_functions_return_what_they_are_given_and_build_dicts():
     assert build_detector(config('Whole'), train_cfg=dict(a=1)).bbox_head.train_cfg == dict(a=1)
     neck = nn.Identity()
     assert build_neck(neck) is neck
+
+
+def test_what_is_found_may_be_a_pair_in_a_list_and_tensors_that_learn():
+    boxes, labels = torch.tensor([[1., 2, 30, 40, 0.5], [5, 5, 9, 9, 0.9]], requires_grad=True), torch.tensor([2, 0])
+    pair, = as_detections([[boxes, labels]])
+    by_class, = as_detections([[boxes[1:], torch.zeros(0, 5), boxes[:1]]])
+    for found in (pair, by_class):
+        assert found.labels.tolist() == [0, 2] and found.scores.tolist() == pytest.approx([0.9, 0.5])

@@ -5,7 +5,7 @@ from typing import Any, List
 
 from mmcv_need.config import Config
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of
-from mmdet.apis.dialects.version_3.idle import leave_out
+from mmdet.apis.dialects.version_3.idle import leave_out, refusal
 
 # What every run has here without being asked: name -> type.
 ALWAYS = {'timer': 'IterTimerHook', 'param_scheduler': 'ParamSchedulerHook', 'sampler_seed': 'DistSamplerSeedHook',
@@ -41,8 +41,11 @@ def _checkpoints(cfg: Config, idle: List[str]) -> None:
         drop(cfg, f'{key}.type')
         for name in [name for name in hook if name not in OF_CHECKPOINTS]:
             leave_out(cfg, f'{key}.{name}', idle)
-        if isinstance(hook.get('save_best'), str):
-            hook['save_best'] = _bare(hook['save_best'])
+        best = hook.get('save_best')
+        if isinstance(best, (list, tuple)) and len(best) != 1:
+            raise refusal(cfg, f'{key}.save_best', f'one metric chooses the best checkpoint here, not {len(best)}')
+        if best:
+            hook['save_best'] = _bare(best if isinstance(best, str) else best[0])
         move(cfg, key, 'checkpoint_config')
 
 

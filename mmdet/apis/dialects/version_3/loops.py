@@ -8,7 +8,7 @@ from mmcv_need.config import Config
 from mmdet.apis.dialects.spellings import drop, lookup, move, section_of
 from mmdet.apis.dialects.version_3.idle import refusal
 
-TRAINING = {'EpochBasedTrainLoop': 'EpochBasedRunner', 'IterBasedTrainLoop': 'IterBasedRunner'}
+TRAINING = {'EpochBasedTrainLoop': 'EpochBasedRunner'}
 OF_TRAINING = ('type', 'by_epoch', 'max_epochs', 'max_iters', 'val_interval', 'val_begin', 'dynamic_intervals')
 OF_TESTS = ('type', 'fp16')
 
@@ -24,12 +24,13 @@ def settle_loops(cfg: Config) -> None:
     default = 'EpochBasedTrainLoop' if by_epoch or (by_epoch is None and 'max_iters' not in loop) else 'IterBasedTrainLoop'
     kind = loop.get('type') or default
     if kind not in TRAINING:
-        raise refusal(cfg, 'train_cfg.type', f"expected {' or '.join(TRAINING)}, not {kind!r}")
+        raise refusal(cfg, 'train_cfg.type' if 'type' in loop else 'train_cfg',
+                      f'expected EpochBasedTrainLoop, with max_epochs, since training goes by epochs here, not {kind!r}; '
+                      f'--max_steps N ends it after N steps')
     if loop.get('dynamic_intervals'):
         raise refusal(cfg, 'train_cfg.dynamic_intervals', 'evaluations come at one interval here; set train_cfg.val_interval')
     cfg.merge_from_dict({'runner.type': TRAINING[kind]}, source=cfg.where('train_cfg'))
-    for name in ('max_epochs', 'max_iters'):
-        move(cfg, f'train_cfg.{name}', f'runner.{name}')
+    move(cfg, 'train_cfg.max_epochs', 'runner.max_epochs')
     if cfg.get('val_evaluator') is not None and cfg.get('val_dataloader') is not None:
         move(cfg, 'train_cfg.val_interval', 'evaluation.interval')
         if loop.get('val_begin', 1) not in (None, 1):

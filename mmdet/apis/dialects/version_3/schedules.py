@@ -60,6 +60,9 @@ def _warm_up(cfg: Config, key: str, entry: Dict[str, Any]) -> Dict[str, Any]:
     _known(cfg, key, entry, [factor, 'end_factor'])
     if entry.get('begin', 0) != 0 or not isinstance(entry.get('end'), int) or entry.get('end_factor', 1.0) != 1:
         raise refusal(cfg, key, f"a {entry['type']} is a warm-up here: begin=0, end=a number of steps, and end_factor=1")
+    if entry['type'] == 'LinearLR' and entry.get('by_epoch', True) and not entry.get('convert_to_iter_based'):
+        raise refusal(cfg, key, 'the rate of a warm-up rises with every step here, not once an epoch; add '
+                                'convert_to_iter_based=True, or by_epoch=False with an end in steps')
     times = {'warmup_by_epoch': True} if entry.get('by_epoch', True) else {}
     return {'warmup': name, 'warmup_iters': entry['end'], 'warmup_ratio': entry.get(factor, default), **times}
 
@@ -67,14 +70,10 @@ def _warm_up(cfg: Config, key: str, entry: Dict[str, Any]) -> Dict[str, Any]:
 def _policy(cfg: Config, key: str, entry: Dict[str, Any]) -> Dict[str, Any]:
     policy, arguments = POLICIES[entry['type']]
     _known(cfg, key, entry, list(arguments))
-    length = lookup(cfg, 'runner.max_epochs')
     by_epoch = entry.get('by_epoch', True) and not entry.get('convert_to_iter_based', False)
     if entry.get('begin', 0) != 0:
         raise refusal(cfg, f'{key}.begin', 'a schedule begins with the run here; expected 0. Its warm-up goes before it')
-    spans = [f'{key}.{name}' for name in ('end', 'T_max') if entry.get(name) is not None and entry.get('by_epoch', True)]
-    for span in spans if policy != 'step' else []:
-        if lookup(cfg, span) != length:
-            raise refusal(cfg, span, f'a schedule ends with the run here; expected {length}, not {lookup(cfg, span)}')
+    _check_end(cfg, key, entry, policy)
     found = {'policy': policy, **{new: entry[old] for old, new in arguments.items() if entry.get(old) is not None}}
     for name, value in DEFAULTS.get(policy, {}).items():
         if policy == 'CosineAnnealing' and 'min_lr_ratio' not in found:
@@ -82,6 +81,20 @@ def _policy(cfg: Config, key: str, entry: Dict[str, Any]) -> Dict[str, Any]:
         elif found.get(name) == value and policy == 'step':
             del found[name]
     return found if by_epoch else {**found, 'by_epoch': False}
+
+
+def _check_end(cfg: Config, key: str, entry: Dict[str, Any], policy: str) -> None:
+    """A schedule ends with the run, or its last step of the rate is before its end."""
+    length = lookup(cfg, 'runner.max_epochs') if entry.get('by_epoch', True) else None
+    for span in [f'{key}.{name}' for name in ('end', 'T_max') if entry.get(name) is not None]:
+        end, steps = lookup(cfg, span), entry.get('milestones')
+        if policy == 'step' and isinstance(steps, (list, tuple)) and all(step < end for step in steps):
+            continue
+        if length is None:
+            raise refusal(cfg, span, 'a schedule ends with the run here, whose steps are not counted yet; leave it out, or '
+                                     'count in epochs')
+        if end != length:
+            raise refusal(cfg, span, f'a schedule ends with the run here; expected {length}, not {end}')
 
 
 def _known(cfg: Config, key: str, entry: Dict[str, Any], arguments: List[str]) -> None:
