@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -221,3 +222,13 @@ def test_rank_0_who_has_the_store_leaves_last():
                              env={**given, 'OMPI_COMM_WORLD_RANK': rank}) for rank in '01']
     said = [one.communicate(timeout=60)[1] for one in both]
     assert [one.returncode for one in both] == [0, 0], said
+
+
+@pytest.mark.parametrize('rank, waited', [(0, [['farewell 0'], ['farewell 1'], ['farewell 2']]), (1, [])])
+def test_rank_0_waits_for_one_farewell_at_a_time(monkeypatch, rank, waited):
+    """The store of torch 1.8 may not see the last of several keys, and the wait would take its 30 seconds."""
+    keys, said = [], []
+    store = SimpleNamespace(set=lambda key, value: said.append(key), wait=lambda wanted, patience: keys.append(wanted))
+    monkeypatch.setattr(dist_utils, 'get_dist_info', lambda: (rank, 3))
+    dist_utils._Group(store, 1.0, None).say_farewell()
+    assert keys == waited and said == [f'farewell {rank}']
