@@ -107,12 +107,15 @@ class DecodingNetwork(nn.Module):
 
 
 def limit_candidates(scores: Tensor, num_level: List[int], cfg: SSDTestCfg) -> Tensor:
-    """(N, A, C) probabilities, 0 where they are not among the `nms_pre` best of their level.
+    """(N, A, C) probabilities, 0 where they are not among the `nms_pre` best of their level, or class.
 
     What `find_candidates` picks, in constant shapes.
     """
     if cfg.nms_pre <= 0:
         return scores
+    if cfg.nms_pre_counts == 'class':
+        values, where = scores.topk(min(cfg.nms_pre, scores.size(1)), dim=1)
+        return torch.zeros_like(scores).scatter(1, where, values)
     levels = []
     for level in scores.split(num_level, dim=1):
         counted = level.flatten(1) if cfg.nms_pre_counts == 'pairs' else level.amax(dim=2)

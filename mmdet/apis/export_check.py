@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmcv_need.errors import UserError
 from mmdet.apis.export import INPUT, RAW, DecodingNetwork, Form
-from mmdet.core.post_processing.detections import Detections, SSDTestCfg, pick_boxes, pick_candidates, suppress
+from mmdet.core.post_processing.detections import PICKS, Detections, SSDTestCfg, suppress
 
 TOLERANCE = 1e-4  # of probabilities, and of boxes as a share of the input's longer side
 NEAR = 1e-5  # an IoU this near to the threshold may be on either side of it in another program
@@ -147,7 +147,7 @@ def check_detections(scores: np.ndarray, boxes: np.ndarray, dets: np.ndarray, la
 
 def candidates_of(scores: np.ndarray, boxes: np.ndarray, num_level: Sequence[int], cfg: SSDTestCfg) -> Detections:
     """What takes part in suppression, from probabilities (A, C) and boxes (A, 4)."""
-    pick = pick_boxes if cfg.nms_pre_counts == 'boxes' else pick_candidates
+    pick = PICKS[cfg.nms_pre_counts]
     picked, flat = (part[0].numpy() for part in pick(torch.from_numpy(scores)[None], num_level, cfg.nms_pre))
     above = picked > np.float32(cfg.score_thr)
     picked, flat = picked[above], flat[above]

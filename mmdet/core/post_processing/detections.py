@@ -102,8 +102,7 @@ def find_candidates(scores: Tensor, deltas: Tensor, anchors: Anchors, coder: Del
     if cfg.nms_pre_counts == 'pairs' and scores.device.type == 'cpu':
         picked, flat = pick_above(scores, anchors.num_level, cfg.nms_pre, cfg.score_thr)
     else:
-        pick = {'pairs': pick_candidates, 'boxes': pick_boxes, 'class': pick_of_classes}[cfg.nms_pre_counts]
-        picked, flat = pick(scores.softmax(dim=-1)[..., :-1], anchors.num_level, cfg.nms_pre)
+        picked, flat = PICKS[cfg.nms_pre_counts](scores.softmax(dim=-1)[..., :-1], anchors.num_level, cfg.nms_pre)
     boxes_of = flat // num_classes  # (N, K) index of the default box
     shapes = torch.tensor([meta['img_shape'][:2] for meta in metas], dtype=torch.float32, device=scores.device)
     bboxes = coder.decode(anchors.boxes[boxes_of], deltas.float().gather(1, boxes_of[..., None].expand(-1, -1, 4)),
@@ -196,6 +195,9 @@ def pick_of_classes(probabilities: Tensor, num_level: Sequence[int], nms_pre: in
     picked, boxes = probabilities.topk(min(nms_pre, num_boxes) if nms_pre > 0 else num_boxes, dim=1)  # (N, k, C)
     indices = boxes * num_classes + torch.arange(num_classes, device=boxes.device)
     return picked.flatten(1), indices.flatten(1)
+
+
+PICKS = dict(zip(COUNTED, (pick_candidates, pick_boxes, pick_of_classes)))
 
 
 def to_original(bboxes: np.ndarray, meta: Mapping[str, Any]) -> np.ndarray:

@@ -13,7 +13,7 @@ from mmcv_need.errors import ConfigError, UserError
 from mmdet.apis import export as exporting
 from mmdet.apis.export import DecodingNetwork, Form, check_suppression, export, limit_candidates, usable_exporter
 from mmdet.apis.export_check import OnnxModel, candidates_of, check, check_detections, compare
-from mmdet.core.post_processing.detections import Detections, SSDTestCfg, pick_boxes, pick_candidates
+from mmdet.core.post_processing.detections import PICKS, Detections, SSDTestCfg
 from mmdet.core.post_processing.nms import GreedyNMS
 from mmdet.core.post_processing.soft_nms import SoftNMS
 from mmdet.models.layers import L2Norm
@@ -138,7 +138,7 @@ def test_a_network_that_diverged_is_told_from_a_bad_export():
         compare(bad, good, 300, 'x')
 
 
-@pytest.mark.parametrize('counts, pick', [('pairs', pick_candidates), ('boxes', pick_boxes)])
+@pytest.mark.parametrize('counts, pick', PICKS.items())
 def test_candidates_are_limited_as_the_detector_does(counts, pick):
     scores = torch.rand(2, 30, 4, generator=torch.Generator().manual_seed(2))
     cfg = SSDTestCfg(nms_pre=7, nms_pre_counts=counts)
