@@ -1,9 +1,12 @@
 """Where named weights come from: `open-mmlab://vgg16_caffe`, an address, or a file."""
 from __future__ import annotations
 
+import hashlib
 import os
 from functools import partial
 from typing import Dict
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import torch
 
@@ -37,11 +40,32 @@ def local_file(source: str) -> str:
             raise CheckpointError(f'{source}: no such checkpoint file')
         return source
     file = wanted(address_of(source))
-    cached = os.path.join(cache_folder(), file.name)
+    if not file.digits and file.address.startswith('file://'):
+        return _file_of(source, file)
+    cached = place_of(file)
     on_rank_0(partial(_fetch, source, file, cached))
     if not os.path.isfile(cached):  # of another machine, with a disk of its own
         _fetch(source, file, cached)
     return cached
+
+
+def place_of(file: Wanted) -> str:
+    """Where a download is kept: one whose name has no checksum in a folder of its address, since many are called `best.pth`."""
+    own = '' if file.digits else hashlib.sha256(file.address.encode()).hexdigest()[:16]
+    return os.path.join(cache_folder(), own, file.name)
+
+
+def _file_of(source: str, file: Wanted) -> str:
+    """The file that a `file://` address names, which is read where it is: it may be another one tomorrow.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    parts = urlsplit(file.address)
+    path = url2pathname(parts.path)
+    if parts.netloc not in ('', 'localhost') or not os.path.isfile(path):
+        raise CheckpointError(f'{source}: no such file on this machine')
+    return path
 
 
 def address_of(source: str) -> str:

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
@@ -57,9 +59,30 @@ def test_what_is_not_there_is_one_line(cache, source, words):
 
 def test_a_machine_that_does_not_see_the_file_of_rank_0_fetches_its_own(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, 'on_rank_0', lambda action: None)  # is done on another machine, with a disk of its own
-    (tmp_path / 'net.pth').write_bytes(b'net')
-    assert pretrained.local_file(f'file://{tmp_path}/net.pth') == str(cache / 'net.pth')
-    assert (cache / 'net.pth').read_bytes() == b'net'
+    name = f"net-{hashlib.sha256(b'net').hexdigest()[:8]}.pth"
+    (tmp_path / name).write_bytes(b'net')
+    assert pretrained.local_file(f'file://{tmp_path}/{name}') == str(cache / name)
+    assert (cache / name).read_bytes() == b'net'
+
+
+def test_files_of_one_name_are_not_taken_for_each_other(cache, tmp_path, monkeypatch):
+    for folder in 'ab':
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / 'best.pth').write_bytes(folder.encode())
+        found = pretrained.local_file(f'file://{tmp_path}/{folder}/best.pth')
+        assert Path(found).read_bytes() == folder.encode()
+    (tmp_path / 'b/best.pth').write_bytes(b'newer')
+    assert Path(pretrained.local_file(f'file://{tmp_path}/b/best.pth')).read_bytes() == b'newer'
+
+    def fetch(wanted, path):
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path))
+            with open(path, 'w') as file:
+                file.write(wanted.address)
+    monkeypatch.setattr(pretrained, 'fetch', fetch)
+    for run in ('run1', 'run2', 'run1'):
+        address = f'https://host/{run}/best.pth'
+        assert Path(pretrained.local_file(address)).read_text() == address
 
 
 TWO_RANKS = """
