@@ -37,7 +37,7 @@ def state_dict_of(checkpoint: Mapping[str, Any]) -> Dict[str, Tensor]:
                if isinstance(value, Tensor)}
     for prefix in WHOLE:
         if weights and all(key.startswith(prefix) for key in weights):
-            weights = {key[len(prefix):]: value for key, value in weights.items()}
+            weights = {WRAPPED.sub('', key[len(prefix):]): value for key, value in weights.items()}
     return weights
 
 

@@ -101,15 +101,14 @@ def _fetch_from(wanted: Wanted, address: str, part: str) -> None:
 
 def _bring(address: str, part: str, name: str) -> bool:
     """Ask until the whole file is here; whether it came in parts."""
-    pauses, in_parts = iter(PAUSES), False
+    pauses, in_parts, most = iter(PAUSES), False, _size(part)  # most: a server without ranges begins anew each time
     while True:
-        before = _size(part)
         try:
             with progress(name) as told:
                 return transfer(address, part, told) or in_parts
         except Dropped as error:
-            if _size(part) >= before + GAIN:
-                pauses = iter(PAUSES)
+            if _size(part) >= most + GAIN:
+                pauses, most = iter(PAUSES), _size(part)
             pause = next(pauses, None)
             if pause is None:
                 raise

@@ -75,6 +75,13 @@ def test_a_server_without_ranges_sends_all_again(get, server, content):
     assert get().read_bytes() == content and server.sent == 500_000 + len(content)
 
 
+def test_a_server_without_ranges_that_always_cuts_is_given_up(get, server):
+    server.plan, server.ranges = [('cut', size) for size in (100_000, 400_000) * 20], False
+    with pytest.raises(Unavailable, match='the connection broke'):
+        get()
+    assert len(server.requests) < 10
+
+
 @pytest.mark.parametrize('tag', ['"one"', None])
 def test_a_file_that_changed_meanwhile_begins_anew(get, server, content, tag):
     """Told by its mark; without one, by its length."""

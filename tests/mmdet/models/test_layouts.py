@@ -62,6 +62,7 @@ LAYOUTS = {
     'wrapped twice and compiled': lambda state: {'state_dict': {f'module.module._orig_mod.{k}': v for k, v in state.items()}},
     'nested': lambda state: {'model': {'state_dict': state}, 'epoch': 3},
     'a part of something': lambda state: {f'model.{key}': value for key, value in state.items()},
+    'a wrapped part of something': lambda state: {f'module.model.module.{key}': value for key, value in state.items()},
     'a bare state dict': dict,
     'with an average of MMCV': with_average_of_mmcv,
     'with an average of MMEngine': with_average_of_mmengine,
