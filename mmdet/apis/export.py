@@ -18,6 +18,7 @@ from mmcv_need.torch_versions import require
 from mmdet.apis.onnx_nms import with_suppression
 from mmdet.core.post_processing.detections import SSDTestCfg
 from mmdet.core.post_processing.nms import GreedyNMS
+from mmdet.models.detectors.single_stage import SingleStageDetector
 
 INPUT = 'input'
 RAW, FOUND = ('scores', 'boxes'), ('dets', 'labels')  # outputs, without and with suppression
@@ -77,11 +78,14 @@ class DecodingNetwork(nn.Module):
         form: its size.
 
     Raises:
-        ConfigError: it takes no input of this size.
+        ConfigError: it takes no input of this size, or finds boxes in a way of its own.
     """
 
     def __init__(self, detector: nn.Module, form: Form):
         super().__init__()
+        if not isinstance(detector, SingleStageDetector) or detector.head_takes_lists or detector.overrides('simple_test'):
+            raise ConfigError(f'model: a {type(detector).__name__} that finds its boxes by code of its own cannot be exported; '
+                              f'only heads that give scores and offsets of default boxes can')
         self.detector, self.size, self.limited = detector, (form.height, form.width), form.nms
         try:
             with torch.no_grad():

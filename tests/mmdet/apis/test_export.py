@@ -16,6 +16,8 @@ from mmdet.apis.export_check import OnnxModel, candidates_of, check, check_detec
 from mmdet.core.post_processing.detections import PICKS, Detections, SSDTestCfg
 from mmdet.core.post_processing.nms import GreedyNMS
 from mmdet.core.post_processing.soft_nms import SoftNMS
+from mmdet.models.dense_heads import BaseDenseHead
+from mmdet.models.detectors import SingleStageDetector
 from mmdet.models.layers import L2Norm
 
 SIDE = 300
@@ -183,6 +185,23 @@ def test_a_torch_without_the_exporter_is_refused(monkeypatch, version, opset, co
     monkeypatch.setattr(torch_versions, 'TORCH_VERSION', version)
     with pytest.raises(UserError, match=complaint):
         usable_exporter(opset)
+
+
+class FindsByItself(SingleStageDetector):
+    def simple_test(self, img, img_metas, rescale=False):
+        return []
+
+
+class HeadOfLists(BaseDenseHead):
+    def forward(self, levels):
+        return levels
+
+
+@pytest.mark.parametrize('make', [
+    FindsByItself, lambda backbone, neck, head: SingleStageDetector(backbone, neck, HeadOfLists())])
+def test_what_finds_boxes_by_code_of_its_own_is_refused(detector, make):
+    with pytest.raises(ConfigError, match='finds its boxes by code of its own cannot be exported'):
+        DecodingNetwork(make(detector.backbone, detector.neck, detector.bbox_head), Form(SIDE, SIDE))
 
 
 def test_missing_packages_are_named(monkeypatch):
