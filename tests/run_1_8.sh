@@ -27,6 +27,11 @@ python_3_8="$(find_3_8)"
 # shellcheck source=tools/python_env.sh
 source tools/python_env.sh
 python_env requirements.txt
+if "$PYTHON" -c 'import torch, sys; sys.exit(not torch.__version__.startswith("1."))'; then
+    echo "tests/run_1_8.sh: $PYTHON has torch 1 too, and checkpoints are exchanged with a newer one: deactivate that" \
+        "environment, or move .venv away" >&2
+    exit 1
+fi
 export NEWER_PYTHON="$PYTHON"
 python_env tests/torch_1_8/requirements.txt .venv_1_8 "$python_3_8"
 

@@ -20,6 +20,9 @@ def pythons():
     if 'NEWER_PYTHON' not in os.environ:
         pytest.skip('needs an environment of torch 1.8 and one of a newer torch: bash tests/run_1_8.sh')
     assert TORCH_VERSION == (1, 8) and sys.version_info[:2] == (3, 8)
+    newer = subprocess.run([os.environ['NEWER_PYTHON'], '-c', 'import torch; print(torch.__version__)'], capture_output=True,
+                           text=True, check=True).stdout
+    assert int(newer.split('.')[0]) >= 2, f'the other environment has torch {newer}; deactivate it, or move .venv away'
     return {'old': sys.executable, 'new': os.environ['NEWER_PYTHON']}
 
 
