@@ -217,5 +217,5 @@ def class_names(classes: Union[str, Sequence[str]]) -> List[str]:
 def _lines(path: str) -> List[str]:
     if not os.path.isfile(path):
         raise DataError(f"classes='{path}': no such text file; for a single class write classes=('{path}', )")
-    with open(path, encoding='utf-8') as file:
+    with open(path, encoding='utf-8-sig') as file:  # some editors of Windows mark it so
         return [line.strip() for line in file if line.strip()]

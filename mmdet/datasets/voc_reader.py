@@ -31,7 +31,7 @@ def read_ids(path: str, where_it_goes: str = WHERE_VOC_GOES) -> List[str]:
         DataError: there is none.
     """
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:  # some editors of Windows mark it so
             ids = [line.strip() for line in file if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: no such list of pictures, or no text ({getattr(error, 'strerror', None) or error}). "

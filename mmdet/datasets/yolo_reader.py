@@ -53,6 +53,18 @@ def read_data(source: str) -> YoloData:
     return found
 
 
+def check_labelled(source: str, data: YoloData) -> None:
+    """Some picture has a label file; that none has any is hardly meant so.
+
+    Raises:
+        DataError: none has.
+    """
+    pictures = [path for paths in data.splits.values() for path in paths]
+    if not any(map(label_path, pictures)):
+        raise DataError(f'{source}: no picture has a label file; that of {pictures[0]} would be '
+                        f"{' or '.join(_label_places(pictures[0]))}")
+
+
 def read_picture(path: str, root: str, number: int, num_classes: int) -> Picture:
     """A picture and its boxes; without a label file it has none.
 
@@ -85,12 +97,16 @@ def label_path(path: str) -> Optional[str]:
 
     It is in the folder `labels` beside the last `images` of its path, else beside it, else in a folder `labels` there.
     """
+    return next(filter(os.path.isfile, _label_places(path)), None)
+
+
+def _label_places(path: str) -> List[str]:
     stem = os.path.splitext(os.path.join('.', path))[0]
     before, images, after = stem.rpartition(f'{os.sep}images{os.sep}')
     candidates = [f'{before}{os.sep}labels{os.sep}{after}.txt'] if images else []
     folder, name = os.path.split(stem)
     candidates += [f'{stem}.txt', os.path.join(folder, 'labels', f'{name}.txt')]
-    return next((os.path.normpath(candidate) for candidate in candidates if os.path.isfile(candidate)), None)
+    return [os.path.normpath(candidate) for candidate in candidates]
 
 
 def labels_without_pictures(data: YoloData) -> List[str]:
@@ -158,7 +174,10 @@ def _of_yaml(path: str) -> YoloData:
             splits[split] = sorted(dict.fromkeys(paths))
     if not splits:
         raise DataError(f"{path}: has none of {', '.join(SPLITS)}, which say where the pictures are")
-    return YoloData(root, _names(path, content.get('names')), splits)
+    names = _names(path, content.get('names'))
+    if content.get('nc', len(names)) != len(names):
+        raise DataError(f"{path}: nc: says {content['nc']!r:.60} classes, and names has {len(names)}")
+    return YoloData(root, names, splits)
 
 
 def _names(path: str, names: Any) -> List[str]:
@@ -236,7 +255,7 @@ def _unique(path: str, names: List[str]) -> List[str]:
 
 def _lines(path: str) -> List[str]:
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:  # some editors of Windows mark it so
             return file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'})") from error

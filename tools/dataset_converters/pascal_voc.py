@@ -21,6 +21,7 @@ from mmdet.datasets.picture_files import check_size, read_image
 from mmdet.datasets.pictures import class_names
 from mmdet.datasets.voc_classes import VOC_CLASSES
 from mmdet.datasets.voc_reader import object_names, read_ids, read_picture
+from mmdet.datasets.yolo_reader import PICTURES
 
 YEARS = {'VOC2007': 'voc07', 'VOC2012': 'voc12'}
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -89,7 +90,7 @@ def recall(read: Dict[Tuple[str, str], Picture], devkit: str, record: Tuple[str,
 
 
 def read_sound(devkit: str, record: Tuple[str, str], label_of: Dict[str, int]) -> Picture:
-    """A picture of which all is as it should be; its file is looked at if it is there.
+    """A picture of which all is as it should be, its file included.
 
     Raises:
         DataError: something is not.
@@ -100,14 +101,26 @@ def read_sound(devkit: str, record: Tuple[str, str], label_of: Dict[str, int]) -
         if given not in label_of:
             raise DataError(f"{path}: has an object of class '{given}'.{did_you_mean(given, label_of)} Name the classes of "
                             f'these data with --classes FILE')
-    file_name = '/'.join(part for part in (year, 'JPEGImages', f'{name}.jpg') if part)
+    file_name = picture_of(devkit, year, name)
     picture = read_picture(path, name, devkit, label_of, lambda root: file_name)
     for i, box in enumerate(picture.bboxes):
         check_box(f'{path}: object[{i}]', box, picture.size)
     image = os.path.join(devkit, file_name)
-    if os.path.exists(image):
-        check_size(read_image(image), {'width': picture.size[0], 'height': picture.size[1]}, image)
+    check_size(read_image(image), {'width': picture.size[0], 'height': picture.size[1]}, image)
     return picture
+
+
+def picture_of(devkit: str, year: str, name: str) -> str:
+    """The file of a picture, below the folder of all.
+
+    Raises:
+        DataError: there is none.
+    """
+    stem = '/'.join(part for part in (year, 'JPEGImages', name) if part)
+    for ending in PICTURES:
+        if os.path.isfile(os.path.join(devkit, stem + ending)):
+            return stem + ending
+    raise DataError(f"{os.path.join(devkit, stem)}: no such picture, with any of the endings {', '.join(PICTURES)}")
 
 
 if __name__ == '__main__':

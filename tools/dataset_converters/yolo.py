@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspa
 from mmdet.apis.coco_files import check_box, check_new, coco_content, read_all, write_coco
 from mmdet.apis.endings import run
 from mmdet.datasets.annotations import Picture
-from mmdet.datasets.yolo_reader import label_path, labels_without_pictures, read_data, read_picture
+from mmdet.datasets.yolo_reader import check_labelled, label_path, labels_without_pictures, read_data, read_picture
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     for split, paths in data.splits.items():
         records = (partial(read_sound, path, data.root, i, len(data.classes)) for i, path in enumerate(paths))
         made[split] = coco_content(read_all(records, args.skip_bad), data.classes)
+    check_labelled(args.source, data)
     for split, content in made.items():
         write_coco(files[split], content)
     print(f'img_prefix: {data.root}')

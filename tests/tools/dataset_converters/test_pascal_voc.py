@@ -97,3 +97,16 @@ def test_what_is_there_stays(converters, devkit, tmp_path):
 def test_a_folder_without_lists_is_refused(converters, tmp_path):
     with pytest.raises(DataError, match='holds neither VOC2007 nor VOC2012 nor Annotations/'):
         converters.pascal_voc(tmp_path)
+
+
+def test_pictures_may_be_of_any_kind_and_missing_ones_are_named(converters, devkit, draw, tmp_path, capsys):
+    folder = devkit / 'VOC2007/JPEGImages'
+    (folder / 'b.jpg').unlink()
+    draw(folder / 'b.png', (50, 80))
+    converters.pascal_voc(devkit, '-o', tmp_path / 'one')
+    names = [image['file_name'] for image in json.loads((tmp_path / 'one/voc07_trainval.json').read_text())['images']]
+    assert names == [f'VOC2007/JPEGImages/{name}' for name in ('a.jpg', 'b.png', 'c.jpg')]
+    (folder / 'c.jpg').unlink()
+    with pytest.raises(UserError):
+        converters.pascal_voc(devkit, '-o', tmp_path / 'two')
+    assert 'VOC2007/JPEGImages/c: no such picture' in capsys.readouterr().err

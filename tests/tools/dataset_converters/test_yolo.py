@@ -190,3 +190,25 @@ def test_a_picture_outside_the_folder_is_refused(converters, source, draw, tmp_p
     with pytest.raises(DataError):
         converters.yolo(path)
     assert 'other.jpg: is not below' in capsys.readouterr().err
+
+
+def test_data_of_which_no_label_is_found_are_refused(converters, source, draw, tmp_path):
+    path, _ = ultralytics(tmp_path, source, draw)
+    (tmp_path / 'labels').rename(tmp_path / 'Labelled')
+    with pytest.raises(DataError, match=r'no picture has a label file; that of .*a.jpg would be .*labels.train.deep.a.txt'):
+        converters.yolo(path)
+
+
+def test_another_number_of_classes_than_names_is_refused(source, draw, tmp_path):
+    path, _ = ultralytics(tmp_path, source, draw)
+    path.write_text(path.read_text().replace('nc: 3', 'nc: 5'))
+    with pytest.raises(DataError, match='nc: says 5 classes, and names has 3'):
+        read_data(str(path))
+
+
+def test_files_that_windows_marks_as_utf_8_are_read(converters, source, draw, boxes_in, tmp_path):
+    folder, _ = plain(tmp_path, source, draw)
+    for path in [folder / 'classes.txt', *(folder / 'obj').glob('*.txt')]:
+        path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    converters.yolo(folder, '-o', tmp_path)
+    assert {row[1] for row in boxes_in(tmp_path / 'mine.json')} == {'cat', 'dog', 'person'}
