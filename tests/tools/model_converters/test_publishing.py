@@ -62,6 +62,19 @@ resume_from = None
     assert without_paths(r"a = 'C:\\data\\coco\\'" + "\nb = '~/x/y.json'\nc = 1 / 2") == "a = 'coco/'\nb = 'y.json'\nc = 1 / 2"
 
 
+def test_addresses_keep_no_secret_and_commands_no_path():
+    config = """a = 'file:///home/me/x.pth'
+b = 'https://me:key@host/x.pth?token=abc'
+c = 'https://host/x.pth#sha256=12'
+d = 'python /home/me/x.py --out=/home/me/y'
+"""
+    assert without_paths(config) == """a = 'x.pth'
+b = 'https://host/x.pth'
+c = 'https://host/x.pth#sha256=12'
+d = 'python x.py --out=y'
+"""
+
+
 def test_a_file_without_weights_is_one_line(tool, tmp_path):
     torch.save({'meta': {}}, tmp_path / 'x.pth')
     with pytest.raises(CheckpointError, match=r'x\.pth: has no weights to publish'):
