@@ -116,7 +116,8 @@ def iterations_of_run(records: Sequence[Mapping[str, Any]], chosen: Sequence[Map
     A log whose iterations go on from epoch to epoch counts those of the run already.
     """
     train = [record for record in records if record['mode'] == 'train']
-    grows = all(b['iter'] > a['iter'] for a, b in zip(train, train[1:]))
+    several = len({record.get('epoch') for record in train}) > 1  # of one epoch, iterations grow whatever they count
+    grows = several and all(b['iter'] > a['iter'] for a, b in zip(train, train[1:]))
     length = 0 if grows else max(record['iter'] for record in train)
     return [record['iter'] + (record.get('epoch', 1) - 1) * length for record in chosen]
 

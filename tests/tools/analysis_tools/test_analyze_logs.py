@@ -75,6 +75,11 @@ def test_values_of_training_stand_over_the_iterations_of_the_run(tool):
     assert tool.curve('x', records, 'loss_cls', 2) == ('iter', [150, 200], [1.0, 0.5])
 
 
+def test_a_log_of_one_later_epoch_stands_where_that_epoch_is(tool):
+    records = [dict(mode='train', epoch=5, iter=i, loss=1.0, time=0.1) for i in (50, 100)]
+    assert tool.curve('x', records, 'loss', 1)[1] == [450, 500]
+
+
 def test_iterations_that_are_the_runs_already_stay(tool):
     records = [train(1, 50), train(1, 100), train(2, 150)]
     assert tool.curve('x', records, 'lr', 1)[1] == [50, 100, 150]
