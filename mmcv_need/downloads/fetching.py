@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 from mmcv_need.downloads.addresses import Wanted, places, shown
 from mmcv_need.downloads.progress import progress, say
-from mmcv_need.downloads.transfer import Dropped, NoRoom, Unavailable, forget, transfer
+from mmcv_need.downloads.transfer import Dropped, NoRoom, Unavailable, forget, is_whole, transfer
 
 try:
     import fcntl
@@ -130,6 +130,10 @@ def _copy(address: str, part: str) -> None:
 
 
 def _check(wanted: Wanted, part: str) -> None:
+    if not wanted.digits and not is_whole(part):
+        forget(part)
+        raise Unavailable("the server does not say how long the file is, so that nobody knows whether it is whole; end the "
+                          "address in '#sha256=' and its 64 digits")
     found = _sha256(part)
     if not found.startswith(wanted.digits):
         forget(part)

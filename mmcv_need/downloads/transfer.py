@@ -158,6 +158,17 @@ def _receive(response: Any, start: int, address: str, part: str, told: Told) -> 
         os.close(descriptor)
     if total is not None and done < total:
         raise Dropped(f'the connection broke after {done:,} of {total:,} bytes')
+    if total is None and getattr(response, 'chunked', False):  # whose end is marked
+        write_atomically(f'{part}.json', json.dumps({'address': address, 'mark': mark, 'size': done}).encode())
+
+
+def is_whole(part: str) -> bool:
+    """Whether as many bytes have come as the server said that there are, if it did."""
+    try:
+        with open(f'{part}.json', encoding='utf-8') as file:
+            return json.load(file)['size'] == os.path.getsize(part)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _write(descriptor: int, block: bytes) -> None:

@@ -24,6 +24,7 @@ DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF1
           'I32': torch.int32, 'I16': torch.int16, 'I8': torch.int8, 'U8': torch.uint8, 'BOOL': torch.bool}
 INSTALL = 'pip install safetensors'
 COUNTS = ('epoch', 'iter')
+TOLD = ('CLASSES', 'config', *COUNTS)  # of a checkpoint's meta
 LENGTH = 8  # bytes with which a file begins: how long its header is
 
 

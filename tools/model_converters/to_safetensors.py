@@ -11,7 +11,7 @@ from typing import Sequence
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))  # works from a clone
 
 from mmcv_need.errors import CheckpointError, UserError
-from mmcv_need.serialization.safetensors_files import NotInstalled, dump_safetensors
+from mmcv_need.serialization.safetensors_files import TOLD, NotInstalled, dump_safetensors
 from mmdet.apis.converted_files import bytes_of, converter, read_source, write_target
 from mmdet.apis.endings import run
 from mmdet.apis.publishing import published
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     except NotInstalled as error:
         raise CheckpointError(f'{args.out_file}: {error}') from None
     dropped = sorted(map(str, set(checkpoint) - set(made))) if 'state_dict' in checkpoint else []
+    kept = set(TOLD) & set(made['meta']) if args.out_file.endswith(ENDINGS[0]) else set(made['meta'])
+    dropped += sorted(f'meta.{name}' for name in set(checkpoint.get('meta') or {}) - kept)
     left_out = f'; left out: {", ".join(dropped)}' if dropped else ''
     write_target(args.out_file, data, f"{len(made['state_dict'])} weights{left_out}")
 

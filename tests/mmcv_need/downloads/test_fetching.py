@@ -82,6 +82,26 @@ def test_a_server_without_ranges_that_always_cuts_is_given_up(get, server):
     assert len(server.requests) < 10
 
 
+def of_no_length(handler, chunked=False):
+    handler.protocol_version = 'HTTP/1.1'
+    handler.send_response(200)
+    if chunked:
+        handler.send_header('Transfer-Encoding', 'chunked')
+    handler.end_headers()
+    handler.wfile.write(b'3\r\nabc\r\n0\r\n\r\n' if chunked else b'abc')
+    handler.close_connection = True
+
+
+def test_a_file_of_which_nobody_says_the_length_is_taken_only_by_its_checksum(get, server):
+    server.plan = [of_no_length] * 2
+    with pytest.raises(Unavailable, match='does not say how long the file is'):
+        get('net.pth')
+    digits = hashlib.sha256(b'abc').hexdigest()
+    assert get('net.pth', end=f'#sha256={digits}').read_bytes() == b'abc'
+    server.plan = [lambda handler: of_no_length(handler, chunked=True)]
+    assert get('other.pth').read_bytes() == b'abc'
+
+
 @pytest.mark.parametrize('tag', ['"one"', None])
 def test_a_file_that_changed_meanwhile_begins_anew(get, server, content, tag):
     """Told by its mark; without one, by its length."""
