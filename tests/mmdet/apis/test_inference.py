@@ -99,3 +99,15 @@ def test_what_is_no_config_of_a_detector_is_one_line():
 def test_no_picture_is_an_error(config):
     with pytest.raises(ConfigError, match='at least one picture'):
         inference_detector(init_detector(config(80), device='cpu'), [])
+
+
+def test_several_pictures_at_once_are_found_in_as_one_by_one(checkpoint):
+    detector = init_detector(DEMO, checkpoint(CLASSES=list('abcdef')), device='cpu',
+                             cfg_options={**SMALL, 'model.test_cfg.score_thr': 0.05})
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 255, (height, width, 3), dtype=np.uint8) for height, width in ((60, 80), (90, 50), (40, 40))]
+    together = inference_detector(detector, pictures)
+    assert len(together) == 3 and sum(len(rows) for found in together for rows in found) > 0
+    for found, picture in zip(together, pictures):
+        for rows, alone in zip(found, inference_detector(detector, picture)):
+            np.testing.assert_allclose(rows, alone, rtol=0, atol=1e-3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmcv_need.errors import DataError, UserError
-from mmdet.apis.painting import painted_paths, save_painted
+from mmdet.apis.painting import painted_paths, save_painted, show_painted
 from mmdet.core.post_processing.detections import Detections
 from mmdet.datasets.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
@@ -126,3 +126,21 @@ def test_a_name_that_leads_out_of_the_folder_of_its_part_is_refused(dataset, tmp
 def test_two_pictures_of_one_name_in_a_dataset_are_refused(dataset, tmp_path):
     with pytest.raises(DataError, match=r'second picture is called a\.png'):
         save_painted(str(tmp_path / 'shown'), [NOTHING] * 2, dataset('a.png', 'a.png'), 0.3)
+
+
+@pytest.mark.parametrize('keys, shown', [([-1, -1, -1], 3), ([-1, ord('q')], 2), ([27], 1)])
+def test_pictures_come_one_after_another_in_a_window_until_a_key_ends_it(dataset, monkeypatch, keys, shown):
+    seen, waits, pressed = [], [], iter(keys)
+    for name, action in (('imshow', lambda window, img: seen.append(img.shape)), ('setWindowTitle', lambda *_: None),
+                         ('waitKey', lambda wait: waits.append(wait) or next(pressed)), ('destroyAllWindows', lambda: None)):
+        monkeypatch.setattr(cv2, name, action)
+    show_painted([NOTHING] * 3, dataset('a.png', 'b.png', 'c.png'), 0.3, seconds=1.5)
+    assert seen == [(8, 8, 3)] * shown and waits == [1500] * shown
+
+
+def test_without_a_window_one_line_says_what_to_do(dataset, monkeypatch):
+    def no_window(*_):
+        raise cv2.error('not implemented')
+    monkeypatch.setattr(cv2, 'imshow', no_window)
+    with pytest.raises(UserError, match='use --show-dir DIR'):
+        show_painted([NOTHING], dataset('a.png'), 0.3)
