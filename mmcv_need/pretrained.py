@@ -5,13 +5,11 @@ import hashlib
 import os
 from functools import partial
 from typing import Dict
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import torch
 
 from mmcv_need.dist_utils import on_rank_0
-from mmcv_need.downloads.addresses import MIRRORS, Wanted, wanted
+from mmcv_need.downloads.addresses import MIRRORS, Wanted, path_of, wanted
 from mmcv_need.downloads.fetching import fetch
 from mmcv_need.downloads.transfer import NoRoom, Unavailable
 from mmcv_need.errors import CheckpointError, did_you_mean
@@ -41,7 +39,7 @@ def local_file(source: str) -> str:
         return source
     file = wanted(address_of(source))
     if not file.digits and file.address.startswith('file://'):
-        return _file_of(source, file)
+        return _file_of(source, file.address)
     cached = place_of(file)
     on_rank_0(partial(_fetch, source, file, cached))
     if not os.path.isfile(cached):  # of another machine, with a disk of its own
@@ -55,15 +53,14 @@ def place_of(file: Wanted) -> str:
     return os.path.join(cache_folder(), own, file.name)
 
 
-def _file_of(source: str, file: Wanted) -> str:
+def _file_of(source: str, address: str) -> str:
     """The file that a `file://` address names, which is read where it is: it may be another one tomorrow.
 
     Raises:
         CheckpointError: there is none.
     """
-    parts = urlsplit(file.address)
-    path = url2pathname(parts.path)
-    if parts.netloc not in ('', 'localhost') or not os.path.isfile(path):
+    path = path_of(address)
+    if not path:
         raise CheckpointError(f'{source}: no such file on this machine')
     return path
 

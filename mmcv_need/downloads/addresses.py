@@ -5,6 +5,7 @@ import os
 import re
 from typing import List, NamedTuple
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from mmcv_need.errors import CheckpointError, UserError
 
@@ -62,6 +63,13 @@ def places(address: str) -> List[str]:
             raise UserError(f"{MIRRORS}: '{mirror}' is no address; expected one that begins with https:// and a host")
     query = f'?{parts.query}' if parts.query else ''
     return [f'{mirror.rstrip("/")}{parts.path}{query}' for mirror in mirrors]
+
+
+def path_of(address: str) -> str:
+    """The file of this machine that a `file://` address names; '' if it names none that is here."""
+    parts = urlsplit(address)
+    path = url2pathname(parts.path)
+    return path if parts.netloc in ('', 'localhost') and os.path.isfile(path) else ''
 
 
 def shown(address: str) -> str:

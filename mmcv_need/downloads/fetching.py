@@ -9,9 +9,8 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import Iterator
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-from mmcv_need.downloads.addresses import Wanted, places, shown
+from mmcv_need.downloads.addresses import Wanted, path_of, places, shown
 from mmcv_need.downloads.progress import progress, say
 from mmcv_need.downloads.transfer import Dropped, NoRoom, Unavailable, forget, is_whole, transfer
 
@@ -120,12 +119,9 @@ def _bring(address: str, part: str, name: str) -> bool:
 
 def _copy(address: str, part: str) -> None:
     """The file behind an address of this machine."""
-    parts = urlsplit(address)
-    if parts.netloc not in ('', 'localhost'):
-        raise Unavailable(f'a file of another machine, {parts.netloc}')
-    source = url2pathname(parts.path)
-    if not os.access(source, os.R_OK) or not os.path.isfile(source):
-        raise Unavailable('no such file, or none that can be read')
+    source = path_of(address)
+    if not source or not os.access(source, os.R_OK):
+        raise Unavailable('no such file on this machine, or none that can be read')
     shutil.copyfile(source, part)
 
 
