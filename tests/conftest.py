@@ -113,21 +113,28 @@ def evaluator(request):
 
 
 @pytest.fixture(scope='session')
-def recipe():
-    """The module tests/parity/recipe.py."""
-    spec = importlib.util.spec_from_file_location('recipe', ROOT / 'tests/parity/recipe.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def load_file():
+    """A .py file of the repository as a module, whatever it does to the path: load_file('tools/train.py')."""
+    def load(path):
+        spec = importlib.util.spec_from_file_location(f'file_{Path(path).stem}', ROOT / path)
+        module = importlib.util.module_from_spec(spec)
+        before = list(sys.path)
+        spec.loader.exec_module(module)
+        sys.path[:] = before
+        return module
+    return load
 
 
 @pytest.fixture(scope='session')
-def bad_pictures():
+def recipe(load_file):
+    """The module tests/parity/recipe.py."""
+    return load_file('tests/parity/recipe.py')
+
+
+@pytest.fixture(scope='session')
+def bad_pictures(load_file):
     """Name -> (makes the file at a path, of a picture; words of its error): tests/mmdet/datasets/bad_pictures.py."""
-    spec = importlib.util.spec_from_file_location('bad_pictures', ROOT / 'tests/mmdet/datasets/bad_pictures.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.KINDS
+    return load_file('tests/mmdet/datasets/bad_pictures.py').KINDS
 
 
 @pytest.fixture(scope='session')

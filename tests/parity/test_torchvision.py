@@ -1,7 +1,6 @@
 """torchvision's ssd300_vgg16 and its weights, by configs/ssd300_torchvision_coco.py: the numbers of torchvision itself."""
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -73,14 +72,11 @@ def test_detections_are_torchvisions(detector, recipe, golden):
 
 
 @pytest.mark.slow
-def test_converted_and_as_safetensors_it_detects_the_same_to_the_bit(detector, weights, recipe, tmp_path):
+def test_converted_and_as_safetensors_it_detects_the_same_to_the_bit(detector, weights, recipe, load_file, tmp_path):
     pytest.importorskip('safetensors', reason='safetensors is optional')
     for name, source, target in (('torchvision2mmdet', weights, tmp_path / 'ours.pth'),
                                  ('to_safetensors', tmp_path / 'ours.pth', tmp_path / 'ours.safetensors')):
-        spec = importlib.util.spec_from_file_location(name, ROOT / f'tools/model_converters/{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.main([str(source), str(target)])
+        load_file(f'tools/model_converters/{name}.py').main([str(source), str(target)])
     other = init_detector(CONFIG, tmp_path / 'ours.safetensors', device='cpu')
     assert other.CLASSES == COCO_CLASSES
     picture = recipe.picture(31, 300, 300)

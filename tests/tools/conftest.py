@@ -1,7 +1,6 @@
 """The tools as functions, what a training run leaves, and the toolkit in a folder of its own."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -18,24 +17,14 @@ from mmcv_need.logger import get_logger
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def load(path):
-    """A file as a module."""
-    spec = importlib.util.spec_from_file_location(f'tools_{path.stem}', path)
-    module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
-
-
 @pytest.fixture(scope='session')
-def tools():
+def tools(load_file):
     """tools.train(...), tools.test(...), tools.print_config(...), ...: the command lines, run in this process on the CPU.
 
     What they change for the whole process is put back.
     """
     names = ('train', 'test', 'print_config', 'check_config', 'check_dataset')
-    modules = {name: load(ROOT / f'tools/{name}.py') for name in names}
+    modules = {name: load_file(f'tools/{name}.py') for name in names}
 
     def call(name):
         def main(*arguments):
@@ -57,9 +46,9 @@ def tools():
 
 
 @pytest.fixture(scope='session')
-def process_tree():
+def process_tree(load_file):
     """process_tree.py, which stop_trials.py imports as its neighbour."""
-    return load(Path(__file__).with_name('process_tree.py'))
+    return load_file('tests/tools/process_tree.py')
 
 
 @pytest.fixture

@@ -2,13 +2,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import os
 import pickle
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,17 +13,11 @@ import pytest
 from mmcv_need.errors import UserError
 from mmcv_need.logger import get_logger
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope='module')
-def eval_metric():
+def eval_metric(load_file):
     """The command line, run in this process."""
-    spec = importlib.util.spec_from_file_location('eval_metric', ROOT / 'tools/analysis_tools/eval_metric.py')
-    module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
+    module = load_file('tools/analysis_tools/eval_metric.py')
 
     def main(*words):
         with warnings.catch_warnings():

@@ -1,7 +1,6 @@
 """analyze_logs.py: MMDetection's lines about times, and curves, from the logs of three engines."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -15,13 +14,8 @@ MMCV, MMENGINE = DATA / 'ssd300_mmcv_1.2.7.log.json', DATA / 'scalars_mmengine_0
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('analyze_logs', ROOT / 'tools/analysis_tools/analyze_logs.py')
-    module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
+def tool(load_file):
+    return load_file('tools/analysis_tools/analyze_logs.py')
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The converters, and a COCO file to make others from."""
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +11,6 @@ import pytest
 
 from mmdet.datasets.coco import CocoDataset
 
-ROOT = Path(__file__).resolve().parents[3]
 CLASSES = ('cat', 'dog', 'person')  # names of VOC, too
 SIZES = {'a.jpg': (64, 48), 'b.png': (50, 80), 'c.jpg': (40, 40)}
 # picture, class, x, y, width, height, crowd
@@ -22,15 +19,11 @@ BOXES = [('a.jpg', 0, 4, 6, 20, 30, 0), ('a.jpg', 2, 0, 0, 64, 48, 0), ('b.png',
 
 
 @pytest.fixture(scope='session')
-def converters():
+def converters(load_file):
     """converters.yolo(...), .pascal_voc(...), .images2coco(...): the command lines."""
     found = {}
     for name in ('yolo', 'pascal_voc', 'images2coco'):
-        spec = importlib.util.spec_from_file_location(name, ROOT / f'tools/dataset_converters/{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        path = list(sys.path)
-        spec.loader.exec_module(module)
-        sys.path[:] = path
+        module = load_file(f'tools/dataset_converters/{name}.py')
         found[name] = lambda *words, main=module.main: main([str(word) for word in words])
     return SimpleNamespace(**found)
 

@@ -1,7 +1,6 @@
 """pytorch2onnx.py: a file that was checked, or none."""
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -20,13 +19,8 @@ for package in ('onnx', 'onnxruntime', 'onnxscript'):
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('pytorch2onnx', ROOT / 'tools/deployment/pytorch2onnx.py')
-    module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
+def tool(load_file):
+    return load_file('tools/deployment/pytorch2onnx.py')
 
 
 @pytest.fixture(scope='module')

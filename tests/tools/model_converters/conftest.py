@@ -1,7 +1,6 @@
 """The converters as functions, and a small SSD300 whose weights go through them."""
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -14,13 +13,10 @@ OPTIONS = {'backbone.width_factor': 0.0625, 'neck.in_channels': (32, 64), 'neck.
 
 
 @pytest.fixture(scope='session')
-def tool():
+def tool(load_file):
     """tool('to_safetensors', IN, OUT, ...) runs it, in this process."""
     def call(name, *arguments):
-        spec = importlib.util.spec_from_file_location(name, ROOT / f'tools/model_converters/{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.main([str(argument) for argument in arguments])
+        load_file(f'tools/model_converters/{name}.py').main([str(argument) for argument in arguments])
     return call
 
 

@@ -1,7 +1,6 @@
 """A config of MMDetection 3 means what the same config means in MMDetection 2.28's form."""
 from __future__ import annotations
 
-import importlib.util
 import json
 import warnings
 from pathlib import Path
@@ -165,12 +164,9 @@ def test_what_cannot_be_said_here_is_refused_with_its_line(ssd300, replaced, wor
 
 
 @pytest.fixture(scope='module')
-def upgrade():
+def upgrade(load_file):
     """tools/model_converters/upgrade_config.py's main."""
-    spec = importlib.util.spec_from_file_location('upgrade_config', ROOT / 'tools/model_converters/upgrade_config.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return load_file('tools/model_converters/upgrade_config.py').main
 
 
 @pytest.mark.parametrize('version', [2, 3])
